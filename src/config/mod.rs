@@ -1,0 +1,212 @@
+//! The configuration as meant: parsed, resolved, complete.
+//!
+//! `proxy.toml` as written is read by `file` and, for `[providers.NAME]`, `provider`: they hold every default, and all
+//! faults are told at once. Rooms are built from a slice of [`Config`] and never see the file.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::uri::{Authority, Scheme};
+use http::{HeaderName, HeaderValue};
+
+use crate::secret::Secret;
+
+mod duration;
+mod env;
+pub mod fault;
+mod file;
+mod header;
+mod mask;
+mod preset;
+mod provider;
+mod reader;
+pub mod rule;
+mod secret_source;
+mod syntax;
+mod url;
+mod value;
+
+pub use env::{Env, ProcessEnv};
+pub use fault::Faults;
+pub use file::known_keys;
+use rule::Rule;
+
+/// The whole configuration of one running proxy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where the proxy listens and what it is called.
+    pub server: Server,
+    /// The tenant whose callers are served.
+    pub auth0: Auth0,
+    /// What may be called, by the NAME in `/proxy/NAME/…`.
+    pub providers: BTreeMap<String, Provider>,
+    /// Which browser origins may read the answers.
+    pub cors: Cors,
+    /// Every limit.
+    pub limits: Limits,
+    /// What is written down.
+    pub telemetry: Telemetry,
+    /// The files this configuration was read from, secrets included: a change of one is a reason to reload.
+    pub files: Vec<PathBuf>,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// The address callers reach. Port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The origin callers see, without a trailing slash; `None` stands for `http://<listen>` once bound.
+    pub public_url: Option<String>,
+    /// The address of health, metrics and administration.
+    pub admin_listen: SocketAddr,
+    /// Worker threads; 0 is one per core.
+    pub workers: usize,
+    /// This deployment's pseudonym in `Via` (RFC 9110 §7.6.3); `None` picks a random one at start.
+    pub name: Option<String>,
+}
+
+/// `[auth0]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Auth0 {
+    /// The tenant's canonical domain.
+    pub domain: String,
+    /// The API identifier that a caller's token must name in `aud`.
+    pub audience: String,
+    /// The machine-to-machine application that reads identities.
+    pub client_id: String,
+    /// How that application proves itself.
+    pub credential: ClientCredential,
+    /// Every accepted `iss`, exactly as it stands in tokens.
+    pub issuers: Vec<String>,
+    /// Where the tenant answers: `https://<domain>`, or a simulated tenant on loopback.
+    pub base_url: BaseUrl,
+    /// How old a user record may grow before it is read again.
+    pub recheck: Duration,
+    /// Management API calls a second; `None` leaves it to the tenant's own headers.
+    pub management_rps: Option<f64>,
+    /// Calls to the tenant at a time.
+    pub tenant_concurrency: usize,
+}
+
+/// How the tenant knows our application (RFC 6749 §2.3, RFC 7523 §2.2).
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientCredential {
+    /// A shared client secret.
+    Secret(Secret),
+    /// A PEM private key (RSA) that signs a `private_key_jwt` assertion.
+    PrivateKey(Secret),
+}
+
+/// A scheme, an authority and a path prefix, all from configuration alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BaseUrl {
+    /// `https`, or `http` on loopback.
+    pub scheme: Scheme,
+    /// Host and port, never user information.
+    pub authority: Authority,
+    /// The path without a trailing slash; empty for the root.
+    pub path: String,
+}
+
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+/// One `[providers.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provider {
+    /// The tenant's name of the connection whose identities hold this provider's tokens.
+    pub connection: String,
+    /// Where calls go.
+    pub base_url: BaseUrl,
+    /// A host name (lower case, no port) by which the provider is reached without the path prefix.
+    pub host: Option<String>,
+    /// The identity `user_id` to use when a user has several accounts at the connection.
+    pub account: Option<String>,
+    /// What may be called.
+    pub allow: Allow,
+    /// What may not, whatever `allow` says.
+    pub deny: Vec<Rule>,
+    /// Scopes or permissions the caller's own token must hold, all of them.
+    pub require: Vec<String>,
+    /// The header that carries the injected token.
+    pub auth_header: HeaderName,
+    /// What stands before the token in that header, `"Bearer "` as a rule.
+    pub auth_prefix: String,
+    /// Headers set when the caller sent none of that name.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Which calls a provider permits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Allow {
+    /// GET and HEAD.
+    Read,
+    /// Every method.
+    All,
+    /// What one of these rules matches.
+    Rules(Vec<Rule>),
+}
+
+/// `[cors]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cors {
+    /// The origins that may read answers, compared exactly.
+    pub origins: Vec<String>,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Open connections of callers; more wait in the kernel's queue.
+    pub connections: usize,
+    /// Bytes of a request's head.
+    pub request_head_bytes: usize,
+    /// From a head's first byte (a connection's start, for its first) to its end.
+    pub request_head_timeout: Duration,
+    /// How long a caller's connection may be idle between requests.
+    pub keep_alive: Duration,
+    /// How long a caller waits for a token.
+    pub token_wait: Duration,
+    /// TCP and TLS to a provider.
+    pub connect_timeout: Duration,
+    /// From the end of the request's body to the answer's head.
+    pub first_byte_timeout: Duration,
+    /// No byte in either direction.
+    pub idle_timeout: Duration,
+    /// One call to the tenant.
+    pub tenant_timeout: Duration,
+    /// Between two key-set fetches for unknown keys.
+    pub key_set_cooldown: Duration,
+    /// How long running requests may take to finish after SIGTERM.
+    pub drain: Duration,
+    /// Users' tokens held in memory.
+    pub tokens: usize,
+}
+
+/// `[telemetry]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telemetry {
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Whether a line is written for every request.
+    pub access_log: bool,
+    /// Whether `traceparent`, `tracestate` and `baggage` are handed on to providers.
+    pub propagate: bool,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,186 @@
+//! `[providers.NAME]`, with the defaults of its keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::{HeaderName, HeaderValue, header};
+use toml::de::DeValue;
+
+use super::fault::{Code, Fault};
+use super::header::{auth_prefix, header_name};
+use super::reader::{Table, nearest};
+use super::rule::Rule;
+use super::value::{Invalid, Item, not_empty, scope, text};
+use super::{Allow, BaseUrl, Provider, header as headers_of, preset, url};
+
+/// Where the proxy itself is reached, which no provider may be.
+pub(super) struct OwnPlace {
+    /// Each origin, port included.
+    pub(super) origins: Vec<String>,
+    /// The host of `public_url`.
+    pub(super) host: Option<String>,
+}
+
+/// What belongs into `[providers]`.
+pub(super) fn example() -> String {
+    format!("add one, such as [providers.github]; there are presets for {}", preset_names())
+}
+
+/// Reads every provider.
+pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace) -> BTreeMap<String, Provider> {
+    let mut providers = BTreeMap::new();
+    let mut hosts = BTreeSet::new();
+    let names = table.names();
+    if names.is_empty() {
+        table.has_nothing("provider", example());
+    }
+    for (name, span) in names {
+        if !is_name(&name) {
+            let message = "a provider's name must be [a-z0-9][a-z0-9-]{0,62}: it is a part of URLs";
+            let key = format!("providers.{}", name.escape_debug());
+            table.reader.faults.push(Fault::new(Code::BadValue, message).about(key).at(Some(span)));
+        }
+        let preset = preset::preset(&name);
+        let entry = table.entry(&name).with_preset(preset.as_ref());
+        if let Some(provider) = provider(entry, &name, own, &mut hosts) {
+            providers.insert(name, provider);
+        }
+    }
+    providers
+}
+
+fn provider(mut table: Table<'_, '_>, name: &str, own: &OwnPlace, hosts: &mut BTreeSet<String>) -> Option<Provider> {
+    for key in ["connection", "base_url"] {
+        if !table.has(key) {
+            table.missing(key, Some(where_from(name)));
+        }
+    }
+    let connection = table.optional("connection", text(not_empty));
+    let base_url = table.optional("base_url", text(|text| elsewhere(text, own)));
+    let host = table.optional("host", text(url::host_name));
+    if let Some(host) = &host {
+        if own.host.as_ref() == Some(host) {
+            table.fault("host", Invalid::conflict("must not be the host of `public_url`"));
+        }
+        if !hosts.insert(host.clone()) {
+            table.fault("host", Invalid::conflict("is the host of another provider already"));
+        }
+    }
+    let account = table.optional("account", text(not_empty));
+    let allow = allow(&mut table);
+    let deny = table.list("deny", text(rule)).unwrap_or_default();
+    let require = table.list("require", text(scope)).unwrap_or_default();
+    let auth_header = table.or("auth_header", header::AUTHORIZATION, text(header_name));
+    let auth_prefix = table.or("auth_prefix", "Bearer ".to_owned(), text(auth_prefix));
+    let headers = headers(&mut table, &auth_header);
+    table.refuse_rest();
+    Some(Provider {
+        connection: connection?,
+        base_url: base_url?,
+        host,
+        account,
+        allow,
+        deny,
+        require,
+        auth_header,
+        auth_prefix,
+        headers,
+    })
+}
+
+/// The name is a part of paths and a label of metrics, and it is compared on raw bytes.
+fn is_name(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(is_part) && !name.starts_with('-')
+}
+
+/// A call to the proxy's own origin would come in again, and again.
+fn elsewhere(text: &str, own: &OwnPlace) -> Result<BaseUrl, Invalid> {
+    let base_url = url::base_url(text)?;
+    if url::full_origin(text).is_some_and(|origin| own.origins.contains(&origin)) {
+        return Err(Invalid::conflict("must not be the proxy itself").hint("every call would go round in circles"));
+    }
+    Ok(base_url)
+}
+
+/// Where a key without a default comes from: what to say to somebody who left it out.
+fn where_from(name: &str) -> String {
+    if preset::names().any(|preset| preset == name) {
+        return format!("the preset `{name}` cannot know it: it differs from customer to customer");
+    }
+    let near = nearest(name, preset::names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!("there is no preset `{}` to take it from{near} (presets: {})", name.escape_debug(), preset_names())
+}
+
+fn preset_names() -> String {
+    preset::names().collect::<Vec<_>>().join(", ")
+}
+
+fn allow(table: &mut Table<'_, '_>) -> Allow {
+    let Some(item) = table.item("allow") else { return Allow::Read };
+    if item.value.is_array() {
+        return Allow::Rules(table.list("allow", text(allow_rule)).unwrap_or_default());
+    }
+    table.check(&item, allow_word).unwrap_or(Allow::Read)
+}
+
+fn allow_word(item: &Item<'_>) -> Result<Allow, Invalid> {
+    const FORMS: &str = "\"read\", \"all\" or a list of rules";
+    match item.value {
+        DeValue::String(word) if word == "read" => Ok(Allow::Read),
+        DeValue::String(word) if word == "all" => Ok(Allow::All),
+        DeValue::String(_) => Err(Invalid::value(format!("must be {FORMS}"))),
+        DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => Err(item.wrong_type(FORMS)),
+    }
+}
+
+/// What is allowed is spelt out: a path alone would allow `DELETE` as well, which is rarely meant.
+fn allow_rule(text: &str) -> Result<Rule, Invalid> {
+    if text.starts_with('/') {
+        return Err(Invalid::value("must name the methods it allows").hint("such as \"GET /path\"; \"* /path\" is any"));
+    }
+    rule(text)
+}
+
+fn rule(text: &str) -> Result<Rule, Invalid> {
+    Rule::parse(text).map_err(|error| {
+        Invalid::value(error.to_string())
+            .hint("such as \"GET /repos/*/*/issues\", \"GET,POST /v1/**\" or \"* /admin/**\"")
+    })
+}
+
+fn headers(table: &mut Table<'_, '_>, auth_header: &HeaderName) -> Vec<(HeaderName, HeaderValue)> {
+    let Some(item) = table.item("headers") else { return Vec::new() };
+    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    for (name, value) in table.check(&item, Item::entries).unwrap_or_default() {
+        let header = table.check(&value, |value| {
+            let (name, value) = headers_of::header(name, value, auth_header)?;
+            // One header, two spellings: `User-Agent` and `user-agent`.
+            if headers.iter().any(|(other, _)| *other == name) {
+                return Err(Invalid::conflict("stands there twice"));
+            }
+            Ok((name, value))
+        });
+        headers.extend(header);
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn names_are_short_and_plain() {
+        for fine in ["a", "github", "google-oauth2", "7", &"a".repeat(63)] {
+            assert!(is_name(fine), "{fine}");
+        }
+        for bad in ["", "-a", "A", "a_b", "a/b", "a.b", "é", &"a".repeat(64)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}
