@@ -1,0 +1,18 @@
+//! A world of its own for `idp-proxy dev` and for the tests: a simulated Auth0 tenant and demo providers.
+//!
+//! Everything listens on loopback, keeps what it knows in memory and stops when its handle is dropped. The simulated
+//! parties are strict: what the real ones refuse is refused here, in the same words, so that a proxy that works here
+//! has a chance to work there.
+
+mod answer;
+mod credentials;
+mod encoding;
+pub mod fault;
+pub mod http;
+pub mod provider;
+mod run;
+pub mod tenant;
+mod world;
+
+pub(super) use run::run;
+pub use world::{ALICE, BOB, World, WorldSettings};

@@ -1,0 +1,138 @@
+//! The simulated Auth0 tenant. It refuses what the real one refuses, in the same words.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::answer::{json, set, text};
+use super::fault::Faults;
+use super::http::{Answer, Body};
+use super::provider::Issued;
+use crate::clock::Clock;
+
+mod activate;
+mod client;
+mod device;
+mod handle;
+mod keys;
+mod limit;
+mod management;
+mod mint;
+mod settings;
+mod token;
+mod user;
+mod wire;
+
+pub use handle::Tenant;
+pub use keys::{Key, Signing};
+pub use mint::TokenBuilder;
+pub use settings::{RateLimit, TenantSettings};
+pub use user::{Identity, IdentityId, User};
+
+/// The tenant's endpoints, as faults and counters tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `/.well-known/openid-configuration` and its alias.
+    Discovery,
+    /// `/.well-known/jwks.json`.
+    Jwks,
+    /// `/oauth/token`.
+    Token,
+    /// `/oauth/device/code`.
+    Device,
+    /// `/api/v2/users/{id}`, and whatever else is asked below `/api/v2/`.
+    Users,
+}
+
+/// What a connection's provider gives at a sign-in, by the account's id there.
+type Issuer = Arc<dyn Fn(&str) -> Issued + Send + Sync>;
+
+/// What the handle and the server see together.
+struct Shared {
+    clock: Clock,
+    base_url: String,
+    settings: Mutex<TenantSettings>,
+    keys: Mutex<keys::Ring>,
+    users: Mutex<BTreeMap<String, User>>,
+    issuers: Mutex<HashMap<String, Issuer>>,
+    bucket: Mutex<limit::Bucket>,
+    devices: Mutex<device::Devices>,
+    /// `jti`s of client assertions that have been used.
+    assertions: Mutex<client::Assertions>,
+    /// User ids asked for, in their order.
+    asked: Mutex<Vec<String>>,
+    faults: Faults<Endpoint>,
+}
+
+/// A poisoned lock means that a test has failed already.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn new(clock: Clock, base_url: String, settings: TenantSettings) -> Self {
+        Self {
+            clock,
+            base_url,
+            settings: Mutex::new(settings),
+            keys: Mutex::new(keys::Ring::new()),
+            users: Mutex::default(),
+            issuers: Mutex::default(),
+            bucket: Mutex::default(),
+            devices: Mutex::default(),
+            assertions: Mutex::default(),
+            asked: Mutex::default(),
+            faults: Faults::default(),
+        }
+    }
+
+    fn issuer(&self) -> String {
+        format!("{}/", self.base_url)
+    }
+
+    fn management_audience(&self) -> String {
+        format!("https://{}/api/v2/", lock(&self.settings).domain)
+    }
+
+    fn approve_device(&self, user_code: &str, sub: &str) -> bool {
+        lock(&self.users).contains_key(sub) && lock(&self.devices).approve(user_code, sub)
+    }
+
+    /// The published keys, cacheable for as short as at the real tenant.
+    fn key_set(&self) -> Response<Body> {
+        let with_alg = lock(&self.settings).key_set_alg;
+        cacheable(&lock(&self.keys).key_set(with_alg))
+    }
+}
+
+fn cacheable(body: &Value) -> Response<Body> {
+    let mut response = json(StatusCode::OK, body);
+    set(&mut response, "cache-control", "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400");
+    response
+}
+
+async fn handle(tenant: Arc<Shared>, request: Request<Incoming>) -> Answer {
+    let faults = &tenant.faults;
+    let (get, post) = (request.method() == Method::GET, request.method() == Method::POST);
+    match request.uri().path() {
+        "/.well-known/jwks.json" if get => faults.run(Endpoint::Jwks, async { tenant.key_set() }).await,
+        "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" if get => {
+            let body = wire::discovery(&tenant.base_url);
+            faults.run(Endpoint::Discovery, async { cacheable(&body) }).await
+        }
+        "/oauth/token" if post => faults.run(Endpoint::Token, token::answer(&tenant, request)).await,
+        "/oauth/device/code" if post => faults.run(Endpoint::Device, token::device_code(&tenant, request)).await,
+        "/activate" if get => Some(activate::page(&tenant, request.uri().query().unwrap_or_default())),
+        "/activate" if post => Some(activate::submit(&tenant, request).await),
+        path if path.starts_with("/api/v2/") => {
+            faults.run(Endpoint::Users, async { management::answer(&tenant, &request) }).await
+        }
+        _ => Some(text(StatusCode::NOT_FOUND, "Not found.")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

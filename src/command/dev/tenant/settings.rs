@@ -1,0 +1,70 @@
+//! What can be set at a simulated tenant.
+
+use std::net::SocketAddr;
+
+use jsonwebtoken::DecodingKey;
+
+use crate::command::dev::http::ANY_PORT;
+
+/// A tenant's settings. Every secret in them is made up and meant to be printed.
+#[derive(Clone, Debug)]
+pub struct TenantSettings {
+    /// Where it listens; port 0 picks one.
+    pub listen: SocketAddr,
+    /// The canonical domain: it names the Management API, `https://<domain>/api/v2/`.
+    pub domain: String,
+    /// The proxy's API identifier.
+    pub audience: String,
+    /// The proxy's machine-to-machine application.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// Its public keys. With any, it authenticates by `private_key_jwt` and its secret is refused, as with Auth0, where
+    /// an application has one method.
+    pub client_keys: Vec<DecodingKey>,
+    /// Whether it may use the client-credentials grant.
+    pub client_credentials: bool,
+    /// What it was granted at the Management API. Empty: it has no grant there at all.
+    pub scopes: Vec<String>,
+    /// The application people log in with, a public one: `azp` of callers' tokens, and the one of the device flow.
+    pub login_client_id: String,
+    /// The Management API's limit; `None` is so much that nobody meets it.
+    pub rate_limit: Option<RateLimit>,
+    /// Whether published keys carry `alg`; a tenant can switch it off.
+    pub key_set_alg: bool,
+    /// Life of a management token, in seconds.
+    pub management_token_life: u64,
+    /// Seconds between two polls of the device flow.
+    pub device_interval: u64,
+}
+
+impl Default for TenantSettings {
+    fn default() -> Self {
+        Self {
+            listen: ANY_PORT,
+            domain: "dev.localhost".to_owned(),
+            audience: "https://idp-proxy.localhost/".to_owned(),
+            client_id: "demoProxyClient".to_owned(),
+            client_secret: "demo-proxy-client-secret".to_owned(),
+            client_keys: Vec::new(),
+            client_credentials: true,
+            scopes: vec!["read:users".to_owned(), "read:user_idp_tokens".to_owned()],
+            login_client_id: "demoLoginClient".to_owned(),
+            rate_limit: None,
+            key_set_alg: true,
+            management_token_life: 86_400,
+            device_interval: 5,
+        }
+    }
+}
+
+/// The Management API's limit, for the whole tenant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RateLimit {
+    /// How many calls are added a second.
+    pub per_second: f64,
+    /// How many calls can be saved up.
+    pub burst: u32,
+    /// Whether a refusal says `retry-after`; the real one does so only sometimes.
+    pub retry_after: bool,
+}

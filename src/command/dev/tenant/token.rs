@@ -1,0 +1,173 @@
+//! `/oauth/token` and `/oauth/device/code`.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use super::client::{Client, authenticate};
+use super::mint::{self, TokenBuilder};
+use super::wire::OauthError;
+use super::{Shared, lock};
+use crate::command::dev::answer::{self, Parameters, collect, media_type, uncached};
+use crate::command::dev::http::Body;
+
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// Grants that Auth0 knows and that are switched off for every application here.
+const SWITCHED_OFF: [&str; 8] = [
+    "authorization_code",
+    "implicit",
+    "password",
+    "refresh_token",
+    "http://auth0.com/oauth/grant-type/password-realm",
+    "http://auth0.com/oauth/grant-type/passwordless/otp",
+    "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+];
+
+/// Answers `POST /oauth/token`.
+pub(super) async fn answer(tenant: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let exchanged = match read(request).await {
+        Ok((headers, parameters)) => exchange(tenant, &headers, &parameters),
+        Err(error) => Err(error),
+    };
+    finish(exchanged)
+}
+
+/// Answers `POST /oauth/device/code`.
+pub(super) async fn device_code(tenant: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let started = match read(request).await {
+        Ok((_, parameters)) => start_device(tenant, &parameters),
+        Err(error) => Err(error),
+    };
+    finish(started)
+}
+
+fn finish(result: Result<Value, OauthError>) -> Response<Body> {
+    match result {
+        Ok(body) => uncached(answer::json(StatusCode::OK, &body)),
+        Err(error) => error.response(),
+    }
+}
+
+/// Both forms of body are understood; anything else is not.
+async fn read(request: Request<Incoming>) -> Result<(HeaderMap, Parameters), OauthError> {
+    let (head, body) = request.into_parts();
+    let body = collect(body).await.ok_or_else(|| OauthError::bad_request("Request body too large"))?;
+    let text = std::str::from_utf8(&body).unwrap_or_default();
+    let parameters = match media_type(&head.headers).as_str() {
+        "application/json" => Parameters::from_json(text),
+        "application/x-www-form-urlencoded" => Parameters::from_form(text),
+        _ => None,
+    };
+    let parameters = parameters.ok_or_else(|| OauthError::bad_request("Malformed request body"))?;
+    Ok((head.headers, parameters))
+}
+
+fn exchange(tenant: &Arc<Shared>, headers: &HeaderMap, parameters: &Parameters) -> Result<Value, OauthError> {
+    let missing = || OauthError::bad_request("Missing required parameter: grant_type");
+    let grant = parameters.get("grant_type").ok_or_else(missing)?;
+    let client = authenticate(tenant, headers, parameters)?;
+    let switched_on = lock(&tenant.settings).client_credentials;
+    match (grant, client) {
+        ("client_credentials", Client::Machine) if switched_on => client_credentials(tenant, parameters),
+        (DEVICE_CODE, Client::Login) => poll_device(tenant, parameters),
+        ("client_credentials" | DEVICE_CODE, Client::Machine | Client::Login) => Err(not_allowed(grant)),
+        (other, _) if SWITCHED_OFF.contains(&other) => Err(not_allowed(other)),
+        (other, _) => Err(OauthError::new(
+            StatusCode::BAD_REQUEST,
+            "unsupported_grant_type",
+            format!("Unsupported grant type: {other}"),
+        )),
+    }
+}
+
+fn not_allowed(grant: &str) -> OauthError {
+    OauthError::forbidden("unauthorized_client", format!("Grant type '{grant}' not allowed for the client."))
+}
+
+fn no_such_api(audience: &str) -> OauthError {
+    OauthError::forbidden("access_denied", format!("Service not enabled within domain: {audience}"))
+}
+
+fn client_credentials(tenant: &Arc<Shared>, parameters: &Parameters) -> Result<Value, OauthError> {
+    let settings = lock(&tenant.settings).clone();
+    let no_audience = "No audience parameter was provided, and no default audience has been configured";
+    let audience = parameters.get("audience").ok_or_else(|| OauthError::forbidden("access_denied", no_audience))?;
+    let is_management = audience == tenant.management_audience();
+    if !is_management && audience != settings.audience {
+        return Err(no_such_api(audience));
+    }
+    if !is_management || settings.scopes.is_empty() {
+        let description = format!(
+            "Client is not authorized to access \"{audience}\". You need to create a \"client-grant\" associated to \
+             this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"
+        );
+        return Err(OauthError::forbidden("access_denied", description));
+    }
+    let scope = match parameters.get("scope").map(str::trim).filter(|scope| !scope.is_empty()) {
+        None => settings.scopes.join(" "),
+        Some(asked) => {
+            let granted = |scope: &&str| settings.scopes.iter().any(|granted| granted == scope);
+            let refused: Vec<_> = asked.split_whitespace().filter(|scope| !granted(scope)).collect();
+            if !refused.is_empty() {
+                let description = format!("Client has not been granted scopes: {}", refused.join(", "));
+                return Err(OauthError::forbidden("access_denied", description));
+            }
+            asked.split_whitespace().collect::<Vec<_>>().join(" ")
+        }
+    };
+    Ok(json!({
+        "access_token": TokenBuilder::management(tenant, &scope).sign(),
+        "scope": scope,
+        "expires_in": settings.management_token_life,
+        "token_type": "Bearer",
+    }))
+}
+
+fn start_device(tenant: &Arc<Shared>, parameters: &Parameters) -> Result<Value, OauthError> {
+    let settings = lock(&tenant.settings).clone();
+    if parameters.get("client_id") != Some(&settings.login_client_id) {
+        return Err(OauthError::forbidden("unauthorized_client", "Unauthorized or unknown client"));
+    }
+    let audience = parameters.get("audience");
+    if let Some(other) = audience.filter(|audience| *audience != settings.audience) {
+        return Err(no_such_api(other));
+    }
+    let scope = parameters.get("scope").unwrap_or_default();
+    let now = tenant.clock.now();
+    let (device_code, user_code, life) = lock(&tenant.devices).start(now, scope, audience.is_some());
+    Ok(json!({
+        "device_code": device_code,
+        "user_code": user_code,
+        "verification_uri": format!("{}/activate", tenant.base_url),
+        "verification_uri_complete": format!("{}/activate?user_code={user_code}", tenant.base_url),
+        "expires_in": life,
+        "interval": settings.device_interval,
+    }))
+}
+
+fn poll_device(tenant: &Arc<Shared>, parameters: &Parameters) -> Result<Value, OauthError> {
+    let missing = || OauthError::bad_request("Missing required parameter: device_code");
+    let device_code = parameters.get("device_code").ok_or_else(missing)?;
+    let interval = lock(&tenant.settings).device_interval;
+    let login = lock(&tenant.devices).poll(tenant.clock.now(), device_code, interval)?;
+    let openid = login.scope.split(' ').any(|scope| scope == "openid");
+    // A login that names no API gets a token that no API can read.
+    let access_token = if login.has_audience {
+        let token = TokenBuilder::access_token(tenant, &login.sub).scope(&login.scope);
+        let audience = lock(&tenant.settings).audience.clone();
+        if openid { token.sign() } else { token.audience(audience).sign() }
+    } else {
+        mint::encrypted(&tenant.issuer())
+    };
+    let mut body = json!({
+        "access_token": access_token, "scope": login.scope, "expires_in": 86_400, "token_type": "Bearer",
+    });
+    if let (true, Some(members)) = (openid, body.as_object_mut()) {
+        members.insert("id_token".to_owned(), json!(TokenBuilder::id_token(tenant, &login.sub).sign()));
+    }
+    Ok(body)
+}
