@@ -1,0 +1,59 @@
+//! What can go wrong between us and the tenant. The display texts are ours; what the tenant or the network said stays
+//! in the source, for the log.
+
+use std::time::Duration;
+
+/// Why the tenant gave no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantError {
+    /// Not reached, or cut off, or no answer within `tenant_timeout`.
+    #[error("the tenant could not be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// A 5xx.
+    #[error("the tenant answered with status {0}")]
+    Failing(u16),
+    /// An answer that is not what the endpoint promises.
+    #[error("the tenant's answer makes no sense: {0}")]
+    Nonsense(&'static str, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    /// 429, or our own budget for it is used up.
+    #[error("the tenant is called as often as it allows")]
+    RateLimited {
+        /// When another call may succeed.
+        retry_after: Duration,
+    },
+    /// No turn came within the caller's patience.
+    #[error("the tenant did not answer in time")]
+    TooSlow,
+    /// 401 for our management token, also for a new one.
+    #[error("the tenant refuses its own management token")]
+    TokenRefused,
+    /// The application is not set up as it must be; the text names the cure.
+    #[error("{0}")]
+    Misconfigured(&'static str),
+}
+
+impl TenantError {
+    /// An answer that breaks its promise.
+    #[must_use]
+    pub fn nonsense(what: &'static str) -> Self {
+        Self::Nonsense(what, None)
+    }
+
+    /// An answer that breaks its promise, and how.
+    pub(super) fn nonsense_from(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Nonsense(what, Some(Box::new(source)))
+    }
+
+    /// The outcome's name in `idp_proxy_tenant_calls_total`.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) | Self::TooSlow => "unreachable",
+            Self::Failing(_) => "failing",
+            Self::Nonsense(..) => "nonsense",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::TokenRefused => "token_refused",
+            Self::Misconfigured(_) => "misconfigured",
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `GET /api/v2/users/{id}`: the address, and what of the answer is kept.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Deserializer};
+
+use super::TenantError;
+use super::wire::Answer;
+use crate::clock::Timestamp;
+use crate::secret::Secret;
+
+/// RFC 3986 §2.3: everything but the unreserved characters is encoded, since `sub` is data and may hold any other.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What of a user's record is needed.
+#[derive(Debug, Deserialize)]
+pub struct User {
+    /// Blocked at the tenant: no new logins, and no service here.
+    #[serde(default)]
+    pub blocked: bool,
+    /// The linked accounts.
+    #[serde(default)]
+    pub identities: Vec<Identity>,
+    /// The last login through any connection.
+    #[serde(default, deserialize_with = "timestamp")]
+    pub last_login: Option<Timestamp>,
+}
+
+/// One linked account.
+#[derive(Debug, Deserialize)]
+pub struct Identity {
+    /// The connection's name.
+    pub connection: String,
+    /// The kind of identity provider (`github`, `google-oauth2`, …).
+    #[serde(default)]
+    pub provider: String,
+    /// The account's id there; a number at some providers.
+    #[serde(deserialize_with = "text_or_number")]
+    pub user_id: String,
+    /// The account's access token; absent or empty when the tenant holds none.
+    #[serde(default, deserialize_with = "secret")]
+    pub access_token: Option<Secret>,
+    /// The second half of an OAuth 1.0a token, which no bearer can be made of.
+    #[serde(default, deserialize_with = "secret")]
+    pub access_token_secret: Option<Secret>,
+    /// The token's life in seconds from its issue, which is not told.
+    #[serde(default, deserialize_with = "seconds")]
+    pub expires_in: Option<Duration>,
+}
+
+/// The address of a user's record, with the fields that are needed and no personal ones.
+pub(super) fn url(base_url: &str, subject: &str) -> String {
+    let id = utf8_percent_encode(subject, SEGMENT);
+    format!("{base_url}/api/v2/users/{id}?fields=user_id,identities,blocked,last_login&include_fields=true")
+}
+
+/// What the answer means. `reads_tokens` tells whether our management token holds `read:user_idp_tokens`: without it
+/// the answer is 200 and the token fields are just not there.
+pub(super) fn read(answer: &Answer, reads_tokens: bool) -> Result<Option<User>, TenantError> {
+    match answer.status {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Ok(None),
+        StatusCode::UNAUTHORIZED => return Err(TenantError::TokenRefused),
+        StatusCode::FORBIDDEN => {
+            return Err(TenantError::Misconfigured(
+                "the application may not read users: grant it read:users on the Management API",
+            ));
+        }
+        _ => return Err(answer.failure()),
+    }
+    let user: User = answer.json()?;
+    if !reads_tokens && user.identities.iter().all(|identity| identity.access_token.is_none()) {
+        return Err(TenantError::Misconfigured(
+            "the application may not read identity provider tokens: grant it read:user_idp_tokens on the Management API",
+        ));
+    }
+    Ok(Some(user))
+}
+
+/// Auth0 documents `identities[].user_id` as a string or an integer. An integer is kept digit for digit.
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Id {
+        Text(String),
+        Number(serde_json::Number),
+    }
+    Ok(match Id::deserialize(deserializer)? {
+        Id::Text(text) => text,
+        Id::Number(number) => number.to_string(),
+    })
+}
+
+/// An empty text is what the tenant shows for an unlinked account: no token.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()).map(Secret::new))
+}
+
+/// Not in the schema, so anything that is not a number of seconds counts as absent.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_u64().filter(|seconds| *seconds > 0).map(Duration::from_secs))
+}
+
+/// RFC 3339 in UTC, as the tenant writes it. What cannot be read counts as absent.
+fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_str().and_then(parse_rfc3339))
+}
+
+/// `2026-01-02T03:04:05.678Z` to whole seconds.
+fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let whole = time.split_once('.').map_or(time, |(whole, _)| whole);
+    let mut time = whole.splitn(3, ':').map(|part| part.parse::<i64>().ok());
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    if !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0..=60).contains(&second) {
+        return None;
+    }
+    // Days since 1970-01-01 in the proleptic Gregorian calendar, with the year beginning in March so that the leap day
+    // is its last.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    u64::try_from(seconds).ok().map(Timestamp::from_unix_seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_id_is_one_encoded_segment() {
+        let url = url("https://t", "samlp|a/b?c#d e+f@é|..");
+        assert!(url.starts_with("https://t/api/v2/users/samlp%7Ca%2Fb%3Fc%23d%20e%2Bf%40%C3%A9%7C..?fields="), "{url}");
+    }
+
+    #[test]
+    fn ids_are_text_or_number_and_empty_tokens_are_none() {
+        let user: User = serde_json::from_str(
+            r#"{"identities":[{"connection":"github","user_id":12345678901234567890,"access_token":""},
+                {"connection":"g","user_id":"7","access_token":"t","expires_in":"soon"}],"last_login":17}"#,
+        )
+        .unwrap();
+        assert_eq!(user.identities[0].user_id, "12345678901234567890");
+        assert_eq!(user.identities[0].access_token, None);
+        assert_eq!(user.identities[1].access_token, Some(Secret::new("t")));
+        assert_eq!(user.identities[1].expires_in, None);
+        assert_eq!(user.last_login, None);
+        assert!(!user.blocked);
+    }
+
+    #[test]
+    fn times_are_read_as_the_tenant_writes_them() {
+        let read = |text| parse_rfc3339(text).map(Timestamp::unix_seconds);
+        assert_eq!(read("1970-01-01T00:00:00.000Z"), Some(0));
+        assert_eq!(read("2000-02-29T12:00:00.5Z"), Some(951_825_600));
+        assert_eq!(read("2026-11-24T05:47:40.123Z"), Some(1_795_499_260));
+        for nonsense in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01 00:00:00Z"] {
+            assert_eq!(read(nonsense), None, "{nonsense}");
+        }
+    }
+}

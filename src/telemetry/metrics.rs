@@ -1,0 +1,194 @@
+//! The numbers of `/metrics`. Every label's values come from a closed set or from the configuration, so the number of
+//! series is bounded and no user, token or path can become one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Every metric of one process; clones count into the same numbers.
+#[derive(Clone)]
+pub struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    steps: Arc<[Histogram; 3]>,
+    tenant_calls: Family<TenantLabels, Counter>,
+    token_lookups: Family<LookupLabels, Counter>,
+    tokens_held: Gauge,
+    config_reloads: Family<ReloadLabels, Counter>,
+    log_lines_lost: Counter,
+    registry: Arc<Registry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    provider: Arc<str>,
+    status: u16,
+    fault: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StepLabels {
+    step: Step,
+}
+
+/// One of our own steps of a request, timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Step {
+    /// Who calls.
+    #[expect(non_camel_case_types, reason = "the label's value")]
+    verify,
+    /// The token.
+    #[expect(non_camel_case_types, reason = "the label's value")]
+    token,
+    /// All of ours together, the wait for the provider taken out.
+    #[expect(non_camel_case_types, reason = "the label's value")]
+    own,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TenantLabels {
+    endpoint: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LookupLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    outcome: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All numbers at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("idp_proxy");
+        let requests = Family::default();
+        registry.register(
+            "requests",
+            "Requests answered, by provider, status and whose fault a failure was",
+            requests.clone(),
+        );
+        let steps = Family::<StepLabels, Histogram>::new_with_constructor(|| Histogram::new(STEP_BOUNDS));
+        registry.register("step_seconds", "What our own steps of a request cost", steps.clone());
+        let steps =
+            [Step::verify, Step::token, Step::own].map(|step| steps.get_or_create(&StepLabels { step }).clone());
+        let tenant_calls = Family::default();
+        registry.register("tenant_calls", "Calls to the tenant, by endpoint and outcome", tenant_calls.clone());
+        let token_lookups = Family::default();
+        registry.register("token_lookups", "How a request's token was found", token_lookups.clone());
+        let tokens_held = Gauge::default();
+        registry.register("tokens_held", "Users whose tokens are held in memory", tokens_held.clone());
+        let config_reloads = Family::default();
+        registry.register("config_reloads", "Reloads of the configuration, by outcome", config_reloads.clone());
+        let log_lines_lost = Counter::default();
+        registry.register(
+            "log_lines_lost",
+            "Log lines dropped because they could not be written in time",
+            log_lines_lost.clone(),
+        );
+        Self {
+            requests,
+            steps: Arc::new(steps),
+            tenant_calls,
+            token_lookups,
+            tokens_held,
+            config_reloads,
+            log_lines_lost,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// Counts an answered request. `provider` is a configured name or `-`; `fault` is empty for a relayed answer.
+    pub fn request(&self, provider: &Arc<str>, status: u16, fault: &'static str) {
+        self.requests.get_or_create(&RequestLabels { provider: Arc::clone(provider), status, fault }).inc();
+    }
+
+    /// Records what one step cost.
+    pub fn step(&self, step: Step, cost: Duration) {
+        let [verify, token, own] = &*self.steps;
+        let histogram = match step {
+            Step::verify => verify,
+            Step::token => token,
+            Step::own => own,
+        };
+        histogram.observe(cost.as_secs_f64());
+    }
+
+    /// Counts a call to the tenant.
+    pub fn tenant_call(&self, endpoint: &'static str, outcome: &'static str) {
+        self.tenant_calls.get_or_create(&TenantLabels { endpoint, outcome }).inc();
+    }
+
+    /// Counts a token lookup.
+    pub fn token_lookup(&self, outcome: &'static str) {
+        self.token_lookups.get_or_create(&LookupLabels { outcome }).inc();
+    }
+
+    /// Tells how many users' tokens are held now.
+    pub fn tokens_held(&self, count: usize) {
+        self.tokens_held.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a reload of the configuration.
+    pub fn config_reload(&self, outcome: &'static str) {
+        self.config_reloads.get_or_create(&ReloadLabels { outcome }).inc();
+    }
+
+    /// Counts log lines that could not be kept.
+    pub fn log_lines_lost(&self, count: u64) {
+        self.log_lines_lost.inc_by(count);
+    }
+
+    /// Everything in the OpenMetrics text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string does not fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}
+
+/// From a memory hit (a microsecond) to the longest wait for a token, in seconds.
+const STEP_BOUNDS: [f64; 12] = [1e-6, 2e-6, 5e-6, 1e-5, 5e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 5.0, 15.0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_labels_are_those_of_the_contract() {
+        let metrics = Metrics::new();
+        metrics.request(&Arc::from("github"), 200, "");
+        metrics.tenant_call("users", "ok");
+        metrics.token_lookup("hit");
+        metrics.config_reload("ok");
+        metrics.step(Step::verify, Duration::from_micros(3));
+        let text = metrics.render();
+        for line in [
+            r#"idp_proxy_requests_total{provider="github",status="200",fault=""} 1"#,
+            r#"idp_proxy_tenant_calls_total{endpoint="users",outcome="ok"} 1"#,
+            r#"idp_proxy_token_lookups_total{outcome="hit"} 1"#,
+            r#"idp_proxy_config_reloads_total{outcome="ok"} 1"#,
+            r#"idp_proxy_step_seconds_count{step="verify"} 1"#,
+            "idp_proxy_tokens_held 0",
+        ] {
+            assert!(text.contains(line), "{line} is missing from:\n{text}");
+        }
+    }
+}
