@@ -1,0 +1,239 @@
+//! WHAT IS CALLED: which provider a request is for, where it goes there, and whether this caller may make it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use crate::caller::Caller;
+use crate::config::{self, Config};
+
+mod permit;
+mod target;
+
+pub use target::TargetError;
+
+/// What stands in front of a provider's name in a path.
+pub const PREFIX: &str = "/proxy/";
+
+/// One configured provider.
+pub struct Provider {
+    name: Arc<str>,
+    settings: config::Provider,
+}
+
+impl Provider {
+    /// The NAME in `/proxy/NAME/…`.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The tenant's name of the connection that holds its tokens.
+    #[must_use]
+    pub fn connection(&self) -> &str {
+        &self.settings.connection
+    }
+
+    /// The scheme its API is called with.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.settings.base_url.scheme
+    }
+
+    /// Host and port of its API.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.settings.base_url.authority
+    }
+
+    /// The header that carries the injected token.
+    #[must_use]
+    pub fn auth_header(&self) -> &HeaderName {
+        &self.settings.auth_header
+    }
+
+    /// What stands before the token in that header.
+    #[must_use]
+    pub fn auth_prefix(&self) -> &str {
+        &self.settings.auth_prefix
+    }
+
+    /// Headers that are set when the caller sent none of that name.
+    #[must_use]
+    pub fn default_headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.settings.headers
+    }
+}
+
+/// A request came for a provider that is not configured.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// No provider of that name.
+    #[error("no provider of that name is configured{}", nearest.as_deref().map(|n| format!("; did you mean {n}?")).unwrap_or_default())]
+    UnknownProvider {
+        /// The nearest configured name, if one is near.
+        nearest: Option<Arc<str>>,
+    },
+    /// The target cannot be forwarded.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+/// Why a caller may not make a call.
+#[derive(Debug, thiserror::Error)]
+pub enum PermitError {
+    /// The method or path is not among what the provider's `allow` and `deny` permit.
+    #[error("this proxy does not permit {method} on that path of {provider}; its configuration says what is allowed")]
+    NotAllowed {
+        /// The request's method.
+        method: Method,
+        /// The provider's name.
+        provider: Arc<str>,
+    },
+    /// A header asks the provider for another method than the one that was judged.
+    #[error("this proxy does not permit method overrides on {provider}, whose methods are restricted")]
+    MethodOverride {
+        /// The provider's name.
+        provider: Arc<str>,
+    },
+    /// The caller's own token lacks a scope that the provider's `require` names.
+    #[error("the access token lacks the scope {scope}, which this proxy requires for {provider}")]
+    InsufficientScope {
+        /// The missing scope or permission.
+        scope: String,
+        /// The provider's name.
+        provider: Arc<str>,
+    },
+    /// An encoded slash where a rule looks: it could be read as part of a segment or as its end.
+    #[error("the path has an encoded slash, and this provider's rules look at paths")]
+    EncodedSlash,
+    /// `Idp-Proxy-Account` is not text.
+    #[error("Idp-Proxy-Account is not readable")]
+    BadAccount,
+}
+
+/// All configured providers.
+pub struct Providers {
+    by_name: HashMap<Arc<str>, Arc<Provider>>,
+    by_host: HashMap<String, Arc<Provider>>,
+}
+
+/// Where a request goes, not yet permitted to anyone.
+pub struct Route {
+    provider: Arc<Provider>,
+    target: PathAndQuery,
+}
+
+/// A caller permitted on a route. What a token is asked for: without one there is none.
+pub struct Call {
+    caller: Caller,
+    provider: Arc<Provider>,
+    target: PathAndQuery,
+    account: Option<HeaderValue>,
+}
+
+impl Providers {
+    /// The providers of `config`.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let mut by_name = HashMap::new();
+        let mut by_host = HashMap::new();
+        for (name, settings) in &config.providers {
+            let name: Arc<str> = Arc::from(name.as_str());
+            let provider = Arc::new(Provider { name: Arc::clone(&name), settings: settings.clone() });
+            if let Some(host) = &settings.host {
+                by_host.insert(host.clone(), Arc::clone(&provider));
+            }
+            by_name.insert(name, provider);
+        }
+        Self { by_name, by_host }
+    }
+
+    /// The provider that is reached by that host name (lower case, without port), if one is.
+    #[must_use]
+    pub fn at_host(&self, host: &str) -> Option<&Arc<Provider>> {
+        if self.by_host.is_empty() { None } else { self.by_host.get(host) }
+    }
+
+    /// Where a request to `uri` at `host` goes.
+    ///
+    /// # Errors
+    /// [`RouteError`] for an unknown provider or a target that cannot be forwarded as it stands.
+    pub fn route(&self, host: &str, uri: &Uri) -> Result<Route, RouteError> {
+        let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let (provider, rest) = match self.at_host(host) {
+            Some(provider) => (provider, target),
+            None => self.by_prefix(target)?,
+        };
+        let target = target::upstream(&provider.settings.base_url.path, rest)?;
+        Ok(Route { provider: Arc::clone(provider), target })
+    }
+
+    /// The name is matched on the bytes as they came and ends at `/`, at `?` or with the target, so nothing can be
+    /// glued to it.
+    fn by_prefix<'target>(&self, target: &'target str) -> Result<(&Arc<Provider>, &'target str), RouteError> {
+        let tail = target.strip_prefix(PREFIX).unwrap_or_default();
+        let end = tail.find(['/', '?']).unwrap_or(tail.len());
+        let (name, rest) = tail.split_at(end);
+        match self.by_name.get(name) {
+            Some(provider) => Ok((provider, rest)),
+            None => Err(RouteError::UnknownProvider { nearest: self.nearest(name) }),
+        }
+    }
+
+    fn nearest(&self, name: &str) -> Option<Arc<str>> {
+        let distance = |known: &&Arc<str>| strsim::damerau_levenshtein(known, name);
+        // A name longer than any provider's may be is not worth measuring.
+        let near = self.by_name.keys().filter(|_| name.len() <= 63).min_by_key(distance)?;
+        (distance(&near) <= 1 + near.len() / 4).then(|| Arc::clone(near))
+    }
+}
+
+impl Route {
+    /// The provider that was named.
+    #[must_use]
+    pub fn provider(&self) -> &Arc<Provider> {
+        &self.provider
+    }
+}
+
+impl Call {
+    /// Who calls.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// What is called.
+    #[must_use]
+    pub fn provider(&self) -> &Arc<Provider> {
+        &self.provider
+    }
+
+    /// Path and query at the provider, the caller's bytes behind the configured base path.
+    #[must_use]
+    pub fn target(&self) -> &PathAndQuery {
+        &self.target
+    }
+
+    /// Which of several accounts is meant, by the caller or else by the configuration.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        let named = self.account.as_ref().and_then(|value| value.to_str().ok());
+        named.or(self.provider.settings.account.as_deref())
+    }
+}
+
+/// The header that names one of several accounts.
+pub const ACCOUNT: HeaderName = HeaderName::from_static("idp-proxy-account");
+
+fn account(headers: &HeaderMap) -> Result<Option<HeaderValue>, PermitError> {
+    let mut lines = headers.get_all(ACCOUNT).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) if value.to_str().is_ok_and(|text| !text.is_empty()) => Ok(Some(value.clone())),
+        (Some(_), _) => Err(PermitError::BadAccount),
+    }
+}

@@ -1,0 +1,65 @@
+//! Whether a caller may make a call: method and path against the provider's rules, scopes against its requirements.
+
+use http::{HeaderMap, HeaderName, Method};
+use percent_encoding::percent_decode_str;
+
+use super::target::has_encoded_slash;
+use super::{Call, PermitError, Route, account};
+use crate::caller::Caller;
+use crate::config::Allow;
+
+/// Headers by which some servers take another method than the request's (Google's do). Where methods are restricted
+/// they would dodge the rule.
+const METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
+
+impl Route {
+    /// Permits `caller` to make this request, or says why not.
+    ///
+    /// # Errors
+    /// [`PermitError`].
+    pub fn permit(self, caller: Caller, method: &Method, headers: &HeaderMap) -> Result<Call, PermitError> {
+        let provider = || self.provider.name().clone();
+        let settings = &self.provider.settings;
+        if let Some(scope) = settings.require.iter().find(|scope| !caller.holds(scope)) {
+            return Err(PermitError::InsufficientScope { scope: scope.clone(), provider: provider() });
+        }
+        if settings.allow != Allow::All && METHOD_OVERRIDES.iter().any(|name| headers.contains_key(name)) {
+            return Err(PermitError::MethodOverride { provider: provider() });
+        }
+        if !self.is_allowed(method)? {
+            return Err(PermitError::NotAllowed { method: method.clone(), provider: provider() });
+        }
+        let account = account(headers)?;
+        Ok(Call { caller, provider: self.provider, target: self.target, account })
+    }
+
+    /// Rules look at a decoded copy of the path behind the base URL; what is sent stays as it came.
+    fn is_allowed(&self, method: &Method) -> Result<bool, PermitError> {
+        let settings = &self.provider.settings;
+        let is_read = *method == Method::GET || *method == Method::HEAD;
+        if settings.deny.is_empty() {
+            match &settings.allow {
+                Allow::All => return Ok(true),
+                Allow::Read => return Ok(is_read),
+                Allow::Rules(_) => {}
+            }
+        }
+        let path = self.target.path().get(settings.base_url.path.len()..).unwrap_or_default();
+        if has_encoded_slash(path) {
+            return Err(PermitError::EncodedSlash);
+        }
+        let decoded = percent_decode_str(path).decode_utf8_lossy();
+        if settings.deny.iter().any(|rule| rule.matches(method, &decoded)) {
+            return Ok(false);
+        }
+        Ok(match &settings.allow {
+            Allow::All => true,
+            Allow::Read => is_read,
+            Allow::Rules(rules) => rules.iter().any(|rule| rule.matches(method, &decoded)),
+        })
+    }
+}

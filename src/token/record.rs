@@ -1,0 +1,305 @@
+//! What is held about one user: all the accounts one read of the tenant showed. Pure: no I/O, time is an argument.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+
+use super::TokenError;
+use crate::auth0::{Identity, User};
+use crate::clock::Timestamp;
+
+/// A user as the tenant described it at `read_at`.
+pub(super) struct Record {
+    pub(super) read_at: Instant,
+    standing: Standing,
+    accounts: Box<[Account]>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Good,
+    Blocked,
+    /// The tenant has no such user (any more).
+    Unknown,
+}
+
+/// One account of a user at a configured connection.
+pub(super) struct Account {
+    connection: Arc<str>,
+    id: Box<str>,
+    /// The kind of identity provider, if it is not the connection's name.
+    kind: Option<Box<str>>,
+    grant: Grant,
+}
+
+/// What the tenant holds for an account.
+enum Grant {
+    Token {
+        /// `Bearer <token>`, ready to be put into a request.
+        value: HeaderValue,
+        /// The latest time at which it can still live, if the identity tells.
+        expires: Option<Timestamp>,
+        /// When the provider last refused it, in Unix milliseconds; 0 for never.
+        refused: AtomicU64,
+        /// Whether the tenant still showed this token when it was read after a refusal.
+        confirmed: bool,
+    },
+    /// A token with characters that no header can carry.
+    Unusable,
+    /// An OAuth 1.0a token, of which no bearer can be made.
+    OAuth1,
+    None,
+}
+
+/// Whether a record serves a call.
+pub(super) enum Standpoint {
+    /// This account's token does.
+    Usable(usize),
+    /// It does not, for this reason, unless a new read of the tenant shows otherwise.
+    Refused(TokenError),
+    /// The token was refused after this record was read: only a new read can tell.
+    Doubtful,
+}
+
+/// The scheme that stands in front of a token in [`Record::value`].
+pub(super) const BEARER: &str = "Bearer ";
+
+impl Record {
+    /// Keeps what of `user` belongs to one of `connections`. A refusal noted in `previous` is carried over to the
+    /// same token.
+    pub(super) fn new(user: Option<User>, connections: &[Arc<str>], previous: Option<&Self>, read_at: Instant) -> Self {
+        let Some(user) = user else {
+            return Self { read_at, standing: Standing::Unknown, accounts: Box::default() };
+        };
+        let last_login = user.last_login;
+        let keep = |identity: Identity| {
+            let connection = connections.iter().find(|name| ***name == *identity.connection)?;
+            Some(Account::new(identity, connection, last_login))
+        };
+        let accounts: Box<[Account]> = user.identities.into_iter().filter_map(keep).collect();
+        let standing = if user.blocked { Standing::Blocked } else { Standing::Good };
+        let mut record = Self { read_at, standing, accounts };
+        if let Some(previous) = previous {
+            record.carry_over_refusals(previous);
+        }
+        record
+    }
+
+    /// Decides whether this record serves a call at `connection`, for the account `wanted` if there are several.
+    /// A refused token rests for `rest`.
+    pub(super) fn standpoint(
+        &self,
+        connection: &str,
+        wanted: Option<&str>,
+        now: Timestamp,
+        rest: Duration,
+    ) -> Standpoint {
+        match self.standing {
+            Standing::Good => {}
+            Standing::Blocked => return Standpoint::Refused(TokenError::UserBlocked),
+            Standing::Unknown => return Standpoint::Refused(TokenError::UnknownUser),
+        }
+        let (index, account) = match self.choose(connection, wanted) {
+            Ok(chosen) => chosen,
+            Err(error) => return Standpoint::Refused(error),
+        };
+        let connection = || Arc::clone(&account.connection);
+        match &account.grant {
+            Grant::Token { expires: Some(expires), .. } if *expires <= now => {
+                Standpoint::Refused(TokenError::Expired { connection: connection() })
+            }
+            Grant::Token { refused, confirmed, .. } => match refused.load(Ordering::Relaxed) {
+                0 => Standpoint::Usable(index),
+                at if now.since(Timestamp::from_unix_millis(at)) >= rest => Standpoint::Usable(index),
+                _ if *confirmed => Standpoint::Refused(TokenError::Rejected { connection: connection() }),
+                _ => Standpoint::Doubtful,
+            },
+            Grant::Unusable => Standpoint::Refused(TokenError::Unusable { connection: connection() }),
+            Grant::OAuth1 => Standpoint::Refused(TokenError::OAuth1 { connection: connection() }),
+            Grant::None => Standpoint::Refused(TokenError::NoToken { connection: connection() }),
+        }
+    }
+
+    /// The token of that account as a `Bearer` header value, if it has one.
+    pub(super) fn value(&self, index: usize) -> Option<&HeaderValue> {
+        match &self.accounts.get(index)?.grant {
+            Grant::Token { value, .. } => Some(value),
+            Grant::Unusable | Grant::OAuth1 | Grant::None => None,
+        }
+    }
+
+    /// Takes note that the provider refused that account's token.
+    pub(super) fn refuse(&self, index: usize, now: Timestamp) {
+        if let Some(Account { grant: Grant::Token { refused, .. }, .. }) = self.accounts.get(index) {
+            refused.store(now.unix_millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// Never by position: which account comes first depends on when it was linked.
+    fn choose(&self, connection: &str, wanted: Option<&str>) -> Result<(usize, &Account), TokenError> {
+        let at_connection = || self.accounts.iter().enumerate().filter(|(_, a)| *a.connection == *connection);
+        let mut candidates = at_connection().filter(|(_, account)| wanted.is_none_or(|name| account.is_named(name)));
+        match (candidates.next(), candidates.next()) {
+            (Some(one), None) => Ok(one),
+            (Some(_), Some(_)) => Err(TokenError::AmbiguousAccount {
+                choices: at_connection().map(|(_, account)| account.id.to_string()).collect(),
+            }),
+            (None, _) => Err(TokenError::NotConnected {
+                connection: Arc::from(connection),
+                other_accounts: at_connection().next().is_some(),
+            }),
+        }
+    }
+
+    /// A token that the provider refused and the tenant still shows is the same dead token.
+    fn carry_over_refusals(&mut self, previous: &Self) {
+        for account in &mut self.accounts {
+            let Grant::Token { value, refused, confirmed, .. } = &mut account.grant else { continue };
+            let at = previous.accounts.iter().find_map(|old| match &old.grant {
+                Grant::Token { value: old_value, refused, .. } if old_value == value => Some(refused),
+                Grant::Token { .. } | Grant::Unusable | Grant::OAuth1 | Grant::None => None,
+            });
+            if let Some(at) = at.map(|at| at.load(Ordering::Relaxed)).filter(|at| *at != 0) {
+                *refused = AtomicU64::new(at);
+                *confirmed = true;
+            }
+        }
+    }
+}
+
+impl Account {
+    fn new(identity: Identity, connection: &Arc<str>, last_login: Option<Timestamp>) -> Self {
+        let grant = match (&identity.access_token, &identity.access_token_secret) {
+            (None, _) => Grant::None,
+            (Some(_), Some(_)) => Grant::OAuth1,
+            (Some(token), None) => match bearer(token.expose()) {
+                // The life counts from the issue, which is not told but cannot be after the last login.
+                Some(value) => Grant::Token {
+                    value,
+                    expires: last_login.zip(identity.expires_in).map(|(login, life)| login.plus(life)),
+                    refused: AtomicU64::new(0),
+                    confirmed: false,
+                },
+                None => Grant::Unusable,
+            },
+        };
+        Self {
+            kind: (identity.provider != identity.connection && !identity.provider.is_empty())
+                .then(|| identity.provider.into_boxed_str()),
+            id: identity.user_id.into_boxed_str(),
+            connection: Arc::clone(connection),
+            grant,
+        }
+    }
+
+    /// Whether a caller means this account by `name`: its id, or its kind and id as in `github|583231`.
+    fn is_named(&self, name: &str) -> bool {
+        let kind = self.kind.as_deref().unwrap_or(&self.connection);
+        *name == *self.id || name.split_once('|').is_some_and(|(k, id)| k == kind && *id == *self.id)
+    }
+}
+
+/// RFC 6750 §2.1, leniently: any visible ASCII, so that nothing in a token can end a header.
+fn bearer(token: &str) -> Option<HeaderValue> {
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(BEARER.len() + token.len());
+    bytes.extend_from_slice(BEARER.as_bytes());
+    bytes.extend_from_slice(token.as_bytes());
+    let mut value = HeaderValue::from_maybe_shared(hyper::body::Bytes::from(bytes)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const REST: Duration = Duration::from_secs(600);
+
+    fn now() -> Timestamp {
+        Timestamp::from_unix_seconds(1_700_000_000)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn record(user: serde_json::Value, previous: Option<&Record>) -> Record {
+        let connections = [Arc::from("github"), Arc::from("google-oauth2")];
+        Record::new(serde_json::from_value(user).unwrap(), &connections, previous, Instant::now())
+    }
+
+    fn verdict(record: &Record, connection: &str, wanted: Option<&str>) -> String {
+        match record.standpoint(connection, wanted, now(), REST) {
+            Standpoint::Usable(index) => record.value(index).unwrap().to_str().unwrap().to_owned(),
+            Standpoint::Refused(error) => format!("{error:?}"),
+            Standpoint::Doubtful => "doubtful".to_owned(),
+        }
+    }
+
+    fn github(id: &str, token: &str) -> serde_json::Value {
+        json!({"connection": "github", "provider": "github", "user_id": id, "access_token": token})
+    }
+
+    #[test]
+    fn the_account_is_chosen_by_connection_never_by_position() {
+        let google =
+            json!({"connection": "google-oauth2", "provider": "google-oauth2", "user_id": "1", "access_token": "ya29"});
+        for identities in [json!([github("7", "gho"), google]), json!([google, github("7", "gho")])] {
+            let record = record(json!({ "identities": identities }), None);
+            assert_eq!(verdict(&record, "github", None), "Bearer gho");
+            assert_eq!(verdict(&record, "google-oauth2", None), "Bearer ya29");
+        }
+    }
+
+    #[test]
+    fn two_accounts_at_one_connection_must_be_told_apart_by_the_caller() {
+        let record = record(json!({ "identities": [github("7", "a"), github("8", "b")] }), None);
+        assert_eq!(verdict(&record, "github", None), r#"AmbiguousAccount { choices: ["7", "8"] }"#);
+        assert_eq!(verdict(&record, "github", Some("8")), "Bearer b");
+        assert_eq!(verdict(&record, "github", Some("github|7")), "Bearer a");
+        assert!(verdict(&record, "github", Some("google|7")).starts_with("NotConnected"));
+    }
+
+    #[test]
+    fn a_token_is_not_used_after_its_latest_possible_end() {
+        let mut identity = github("7", "a");
+        identity["expires_in"] = json!(3600);
+        let login = |text: &str| json!({ "identities": [identity.clone()], "last_login": text });
+        // 1,700,000,000 is 2023-11-14T22:13:20Z.
+        assert!(verdict(&record(login("2023-11-14T21:13:20.000Z"), None), "github", None).starts_with("Expired"));
+        assert_eq!(verdict(&record(login("2023-11-14T21:13:21.000Z"), None), "github", None), "Bearer a");
+    }
+
+    #[test]
+    fn a_refused_token_needs_a_new_look_and_then_rests_until_it_has_rested() {
+        let user = json!({ "identities": [github("7", "a")] });
+        let first = record(user.clone(), None);
+        first.refuse(0, now());
+        assert_eq!(verdict(&first, "github", None), "doubtful");
+        let second = record(user, Some(&first));
+        assert!(verdict(&second, "github", None).starts_with("Rejected"));
+        let later = second.standpoint("github", None, now().plus(REST), REST);
+        assert!(matches!(later, Standpoint::Usable(0)));
+        let signed_in_anew = record(json!({ "identities": [github("7", "b")] }), Some(&second));
+        assert_eq!(verdict(&signed_in_anew, "github", None), "Bearer b");
+    }
+
+    #[test]
+    fn what_no_bearer_can_be_made_of_is_told_apart() {
+        let oauth1 = json!({"connection": "github", "user_id": 1, "access_token": "t", "access_token_secret": "s"});
+        for (identity, word) in [
+            (oauth1, "OAuth1"),
+            (github("1", "a\r\nx: y"), "Unusable"),
+            (github("1", "a b"), "Unusable"),
+            (github("1", ""), "NoToken"),
+        ] {
+            let record = record(json!({ "identities": [identity] }), None);
+            assert!(verdict(&record, "github", None).starts_with(word), "{word}");
+        }
+        assert_eq!(verdict(&record(json!({"blocked": true}), None), "github", None), "UserBlocked");
+    }
+}
