@@ -1,0 +1,239 @@
+//! The bodies that pass through, streamed both ways with back-pressure, and those that we make.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::Sleep;
+
+use crate::activity::Running;
+use crate::telemetry::access::Entry;
+
+/// An error of a body, which breaks the message it belongs to in a way that the receiver notices (RFC 9112 §8).
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The provider's answer broke off.
+    #[error("the provider's answer broke off")]
+    Upstream(#[source] hyper::Error),
+    /// No byte came from the provider for `idle_timeout`.
+    #[error("the provider fell silent in the middle of its answer")]
+    Silent,
+    /// The caller's request broke off.
+    #[error("the caller's request broke off")]
+    Caller(#[source] hyper::Error),
+}
+
+/// The body of an answer to a caller.
+pub struct Body {
+    content: Content,
+    end: Option<End>,
+}
+
+enum Content {
+    Whole(Option<Bytes>),
+    Relayed { incoming: Incoming, idle: Idle },
+}
+
+/// What happens when the answer has been handed over or was given up: the connection is told, the log line is written.
+struct End {
+    entry: Entry,
+    _running: Running,
+}
+
+/// Notices that nothing moves. The timer is made when there is something to wait for, and not moved at each byte: when
+/// it fires it looks at when the last byte came.
+struct Idle {
+    patience: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    moved: bool,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self { content: Content::Whole(None), end: None }
+    }
+}
+
+impl Body {
+    /// A body of our own, complete.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self { content: Content::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty())), end: None }
+    }
+
+    /// The provider's body, streamed; broken if no byte comes for `idle`.
+    #[must_use]
+    pub fn relayed(incoming: Incoming, idle: Duration) -> Self {
+        let idle = Idle { patience: idle, timer: None, moved: true };
+        Self { content: Content::Relayed { incoming, idle }, end: None }
+    }
+
+    /// Has `entry` written once the body has been handed over, and the connection told then.
+    #[must_use]
+    pub fn with_end(mut self, running: Running, entry: Entry) -> Self {
+        self.end = Some(End { entry, _running: running.streaming() });
+        self
+    }
+
+    fn count(&mut self, bytes: usize) {
+        if let Some(end) = &mut self.end {
+            end.entry.add_bytes_out(bytes);
+        }
+    }
+
+    fn complete(&mut self) {
+        if let Some(end) = &mut self.end {
+            end.entry.complete();
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = match &mut this.content {
+            Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Content::Relayed { incoming, idle } => match Pin::new(incoming).poll_frame(context) {
+                Poll::Ready(frame) => {
+                    idle.moved = true;
+                    frame.map(|frame| frame.map_err(BodyError::Upstream))
+                }
+                Poll::Pending => {
+                    ready!(idle.poll_silence(context));
+                    Some(Err(BodyError::Silent))
+                }
+            },
+        };
+        match &frame {
+            Some(Ok(frame)) => this.count(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) => {}
+            None => this.complete(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_none(),
+            Content::Relayed { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Relayed { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // hyper does not poll once more for the end of a body that says that it has ended.
+        if self.is_end_stream() {
+            self.complete();
+        }
+    }
+}
+
+impl Idle {
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let patience = self.patience;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        loop {
+            ready!(timer.as_mut().poll(context));
+            if !std::mem::take(&mut self.moved) {
+                return Poll::Ready(());
+            }
+            let again = timer.deadline() + patience;
+            timer.as_mut().reset(again);
+        }
+    }
+}
+
+/// The body of a caller's request on its way to the provider. Request trailers end here: nothing that a trailer may
+/// bring was judged with the head.
+pub struct RequestBody {
+    incoming: Incoming,
+    upload: Option<Arc<Upload>>,
+}
+
+/// How far a request's body has come, for the timers of whoever waits for the answer.
+#[derive(Default)]
+pub struct Upload {
+    bytes: AtomicU64,
+    ended: AtomicBool,
+    end: Notify,
+}
+
+impl RequestBody {
+    /// The caller's body; `None` beside it if there is none to wait for.
+    #[must_use]
+    pub fn new(incoming: Incoming) -> (Self, Option<Arc<Upload>>) {
+        let upload = (!incoming.is_end_stream()).then(Arc::<Upload>::default);
+        (Self { incoming, upload: upload.clone() }, upload)
+    }
+}
+
+impl Upload {
+    /// Bytes that were handed on so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all of the body was handed on.
+    pub async fn end(&self) {
+        if !self.ended.load(Ordering::Acquire) {
+            self.end.notified().await;
+        }
+    }
+
+    fn set_ended(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.end.notify_one();
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.incoming).poll_frame(context));
+        let frame = match frame {
+            Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
+            Some(Ok(_)) | None => None,
+            Some(Err(error)) => Some(Err(BodyError::Caller(error))),
+        };
+        if let Some(upload) = &this.upload {
+            match &frame {
+                Some(Ok(frame)) => {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    upload.bytes.fetch_add(bytes, Ordering::Relaxed);
+                    if this.incoming.is_end_stream() {
+                        upload.set_ended();
+                    }
+                }
+                Some(Err(_)) => {}
+                None => upload.set_ended(),
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

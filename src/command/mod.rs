@@ -1,0 +1,104 @@
+//! The commands: one file each, and here how they are called and what their exit codes mean.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Env, ProcessEnv};
+
+pub mod check;
+pub mod dev;
+mod process;
+mod serve;
+
+/// Calls GitHub, Google, Microsoft or any OAuth 2.0 API for the holder of an Auth0 access token.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  idp-proxy dev                         try everything on this machine, no account needed
+  idp-proxy check                       find every fault in proxy.toml
+  idp-proxy serve --config proxy.toml   run the proxy
+
+Exit codes: 0 done, 1 failed while running, 2 bad usage or configuration.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the proxy
+    Serve {
+        /// The configuration
+        #[arg(long, default_value = "proxy.toml")]
+        config: PathBuf,
+    },
+    /// Try the whole thing on this machine: a simulated tenant, demo providers, the real proxy in front
+    Dev {
+        /// Where the proxy listens; loopback only
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        /// Make one call, say whether it worked, and end
+        #[arg(long)]
+        once: bool,
+        /// Describe what runs as one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find every fault in the configuration, without starting
+    Check {
+        /// The configuration
+        #[arg(long, default_value = "proxy.toml")]
+        config: PathBuf,
+        /// A JSON list of the faults
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to.
+    Done,
+    /// It failed while running.
+    Failed,
+    /// The usage or the configuration is bad.
+    Misused,
+}
+
+impl Exit {
+    /// The process's exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Misused => 2,
+        }
+    }
+}
+
+/// Runs the command of the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let exit = match Arguments::parse().command {
+        Command::Serve { config } => serve::run(&config, &ProcessEnv),
+        Command::Dev { listen, once, json } => dev::run(listen, once, json),
+        Command::Check { config, json } => {
+            let color = io::stdout().is_terminal() && ProcessEnv.allows_color();
+            check::run(&config, json, &ProcessEnv, &mut io::stdout(), color)
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+/// Tells a failure to whoever started the process.
+fn complain(error: &dyn std::error::Error) -> Exit {
+    let _ = writeln!(io::stderr(), "error: {}", crate::telemetry::chain(error));
+    Exit::Failed
+}

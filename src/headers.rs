@@ -1,0 +1,247 @@
+//! Which headers pass, in both directions. Pure; the only place that writes the injected token into a request.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode, Version};
+
+use crate::body::Body;
+use crate::provider::Call;
+use crate::token::AccessToken;
+
+/// RFC 9110 §7.6.1 and the fields older senders use in its place: for one connection only.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+/// What a caller's request carries for us or for our origin, and no provider gets to see.
+fn stays_here(name: &str, propagate: bool) -> bool {
+    match name {
+        "authorization" | "cookie" | "cookie2" | "forwarded" | "x-real-ip" | "origin" | "referer" | "client-ip"
+        | "host" | "expect" => true,
+        "traceparent" | "tracestate" | "baggage" => !propagate,
+        name => name.starts_with("proxy-") || name.starts_with("x-forwarded-") || name.starts_with("idp-proxy-"),
+    }
+}
+
+/// What a provider's answer would do to our own origin, or says about a connection that is not the caller's.
+fn stays_there(name: &str) -> bool {
+    matches!(
+        name,
+        "set-cookie" | "set-cookie2" | "strict-transport-security" | "public-key-pins" | "alt-svc" | "clear-site-data"
+    ) || name.starts_with("access-control-")
+        || is_hop_by_hop(name)
+}
+
+/// What is remembered of a caller's request for the answer's way back.
+#[derive(Clone, Copy, Debug)]
+pub struct CallerSide {
+    version: Version,
+    takes_trailers: bool,
+}
+
+/// The request's head asks for something that ends here.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardError {
+    /// Our own pseudonym is in `Via` (RFC 9110 §7.6.3): the request has been here before.
+    #[error("the request has passed this proxy before: the provider's base_url leads back here")]
+    Loop,
+}
+
+/// The rules of one deployment for the way to a provider.
+pub struct Rules {
+    pseudonym: String,
+    propagate: bool,
+}
+
+impl Rules {
+    /// Rules under which this deployment is called `pseudonym` in `Via`.
+    #[must_use]
+    pub fn new(pseudonym: String, propagate: bool) -> Self {
+        Self { pseudonym, propagate }
+    }
+
+    /// Turns the head of a caller's request into that of the request to the provider, in place.
+    ///
+    /// Removal comes before injection, so no field that the caller nominates in `Connection` can take the token away.
+    ///
+    /// # Errors
+    /// [`ForwardError`] if the request must not be sent on.
+    pub fn for_upstream(&self, head: &mut Parts, call: &Call, token: &AccessToken) -> Result<CallerSide, ForwardError> {
+        let side = CallerSide { version: head.version, takes_trailers: takes_trailers(&head.headers) };
+        self.refuse_loop(&head.headers)?;
+        remove(&mut head.headers, |name| is_hop_by_hop(name) || self.stays_here(name));
+        self.append_via(head);
+        if side.takes_trailers {
+            // Made anew for our own hop; RFC 9110 §10.1.4 wants it nominated, and hyper leaves that out in HTTP/2.
+            head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+            head.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
+        if head.method == Method::OPTIONS {
+            count_down(&mut head.headers);
+        }
+        for (name, value) in call.provider().default_headers() {
+            if let header::Entry::Vacant(entry) = head.headers.entry(name) {
+                entry.insert(value.clone());
+            }
+        }
+        head.headers.insert(call.provider().auth_header(), token.expose().clone());
+        head.version = Version::HTTP_11;
+        head.extensions.clear();
+        Ok(side)
+    }
+
+    /// A name with `_` for `-` is the same name to servers that turn headers into variables (RFC 3875 §4.1.18).
+    fn stays_here(&self, name: &str) -> bool {
+        if name.contains('_') {
+            let dashed = name.replace('_', "-");
+            return stays_here(&dashed, self.propagate) || is_hop_by_hop(&dashed);
+        }
+        stays_here(name, self.propagate)
+    }
+
+    fn refuse_loop(&self, headers: &HeaderMap) -> Result<(), ForwardError> {
+        // `Via: 1.1 name (comment), 2 other`: the pseudonym is the second word of a member.
+        let passed_here = |value: &HeaderValue| {
+            let members = value.as_bytes().split(|byte| *byte == b',');
+            members.into_iter().any(|member| {
+                let mut words = member.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+                words.nth(1) == Some(self.pseudonym.as_bytes())
+            })
+        };
+        if headers.get_all(header::VIA).iter().any(passed_here) { Err(ForwardError::Loop) } else { Ok(()) }
+    }
+
+    /// RFC 9110 §7.6.3: a line behind those that came, with the version in which the request was received.
+    fn append_via(&self, head: &mut Parts) {
+        let version = match head.version {
+            Version::HTTP_10 => "1.0",
+            Version::HTTP_2 => "2",
+            _ => "1.1",
+        };
+        let line = [version, " ", &self.pseudonym].concat();
+        if let Ok(value) = HeaderValue::from_maybe_shared(hyper::body::Bytes::from(line)) {
+            head.headers.append(header::VIA, value);
+        }
+    }
+}
+
+/// Turns the head of a provider's answer into that of the answer to the caller, in place. What the answer says about
+/// itself stays; what it says to browsers about our origin does not.
+pub fn for_caller(head: &mut http::response::Parts, side: CallerSide) {
+    let trailers = side.trailers(&head.headers);
+    remove(&mut head.headers, stays_there);
+    if let Some(trailers) = trailers {
+        head.headers.insert(header::TRAILER, trailers);
+    }
+    if let Some(private) = private(&head.headers) {
+        head.headers.insert(header::CACHE_CONTROL, private);
+    }
+    head.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_active(&head.headers) {
+        // A page of the provider's, opened at our origin, must not act in its name.
+        head.headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    }
+    head.version = match side.version {
+        Version::HTTP_10 => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
+    head.extensions.clear();
+}
+
+impl CallerSide {
+    /// The `Trailer` field of the answer, made anew: hyper sends HTTP/1.1 trailers that it announces, to callers who
+    /// said that they take them (RFC 9110 §6.5.1).
+    fn trailers(self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if self.version != Version::HTTP_11 || !self.takes_trailers {
+            return None;
+        }
+        headers.get(header::TRAILER).cloned()
+    }
+}
+
+/// Removes the fields that `doomed` names and those that `Connection` nominates, of which all lines count.
+fn remove(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
+    let mut names: Vec<HeaderName> = Vec::new();
+    for line in headers.get_all(header::CONNECTION) {
+        let nominated = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        names.extend(nominated.filter_map(|name| HeaderName::from_bytes(name).ok()));
+    }
+    names.extend(headers.keys().filter(|name| doomed(name.as_str())).cloned());
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(header::TE).iter().any(|line| {
+        line.to_str().is_ok_and(|text| {
+            text.split(',')
+                .any(|coding| coding.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("trailers"))
+        })
+    })
+}
+
+/// The answer to an `OPTIONS` that may go no further (RFC 9110 §7.6.2: `Max-Forwards: 0`).
+#[must_use]
+pub fn last_hop(head: &Parts) -> Option<Response<Body>> {
+    if head.method != Method::OPTIONS || max_forwards(&head.headers) != Some(0) {
+        return None;
+    }
+    let mut answer = Response::new(Body::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    Some(answer)
+}
+
+/// RFC 9110 §7.6.2: one hop less. What had none left was answered before it came here.
+fn count_down(headers: &mut HeaderMap) {
+    let hops = max_forwards(headers).and_then(|hops| hops.checked_sub(1));
+    if let Some(hops) = hops {
+        headers.insert(header::MAX_FORWARDS, HeaderValue::from(hops));
+    }
+}
+
+fn max_forwards(headers: &HeaderMap) -> Option<u32> {
+    headers.get(header::MAX_FORWARDS)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// RFC 9111 §3.5: an answer to an authorized request is the caller's own. Where the provider called it public, a cache
+/// in front of us would hand it to others.
+fn private(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(header::CACHE_CONTROL).iter();
+    let (first, rest) = (lines.next()?, lines);
+    let text = first.to_str().ok()?;
+    let all = rest.filter_map(|line| line.to_str().ok()).fold(text.to_owned(), |all, line| all + ", " + line);
+    let is_shared = |directive: &str| {
+        let name = directive.split('=').next().unwrap_or_default().trim();
+        name.eq_ignore_ascii_case("public") || name.eq_ignore_ascii_case("s-maxage")
+    };
+    if !all.split(',').any(is_shared) {
+        return None;
+    }
+    let is_kept =
+        |directive: &&str| !is_shared(directive) && !directive.is_empty() && !directive.eq_ignore_ascii_case("private");
+    let kept = all.split(',').map(str::trim).filter(is_kept);
+    let private = kept.fold("private".to_owned(), |all, directive| all + ", " + directive);
+    HeaderValue::from_str(&private).ok()
+}
+
+/// Content that a browser would run or lay out if it were opened at our origin.
+fn is_active(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    ["text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"]
+        .iter()
+        .any(|active| kind.eq_ignore_ascii_case(active))
+}

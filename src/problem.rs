@@ -1,0 +1,132 @@
+//! Answers of our own: problems (RFC 9457), their pages, and what the proxy says about itself (RFC 9728).
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::body::Body;
+use crate::error::{Code, Error, Row};
+use crate::provider::PermitError;
+use crate::telemetry::access::RequestId;
+use crate::token::TokenError;
+
+/// The member's name in `Proxy-Status` (RFC 9209 §2).
+pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+const RESOURCE: &str = "/.well-known/oauth-protected-resource";
+const PROBLEMS: &str = "/problems/";
+
+/// What our own answers say about where they come from.
+pub struct Pages {
+    public_url: String,
+    audience: String,
+    issuers: Vec<String>,
+}
+
+impl Pages {
+    /// Pages of the proxy at `public_url`.
+    #[must_use]
+    pub fn new(public_url: String, audience: String, issuers: Vec<String>) -> Self {
+        Self { public_url, audience, issuers }
+    }
+
+    /// The answer to a request that failed.
+    #[must_use]
+    pub fn problem(&self, error: &Error, provider: Option<&str>, id: RequestId) -> Response<Body> {
+        let row = error.code().row();
+        let mut problem = json!({
+            "type": format!("{}{PROBLEMS}{}", self.public_url, row.code),
+            "title": row.title,
+            "status": row.status.as_u16(),
+            "code": row.code,
+            "fault": row.fault.name(),
+            "detail": error.to_string(),
+            "request_id": id.to_string(),
+        });
+        if let Value::Object(members) = &mut problem {
+            if let Some(provider) = provider {
+                members.insert("provider".into(), provider.into());
+            }
+            if let Error::Token(TokenError::AmbiguousAccount { choices }) = error {
+                members.insert("choices".into(), choices.clone().into());
+            }
+        }
+        let mut answer = Response::new(Body::whole(problem.to_string()));
+        *answer.status_mut() = row.status;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let status = format!(r#"idp-proxy; error={}; details="{}""#, row.proxy_error, row.code);
+        insert_text(headers, PROXY_STATUS, &status);
+        if let Some(pause) = error.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(pause.as_secs_f64().ceil() as u64));
+        }
+        if let Some(challenge) = self.challenge(error, &row) {
+            insert_text(headers, header::WWW_AUTHENTICATE, &challenge);
+        }
+        answer
+    }
+
+    /// RFC 6750 §3: without credentials a challenge names no error; RFC 9728 §5.1: it says where to learn more.
+    fn challenge(&self, error: &Error, row: &Row) -> Option<String> {
+        let resource = format!(r#"Bearer realm="idp-proxy", resource_metadata="{}{RESOURCE}""#, self.public_url);
+        if let Error::Permit(PermitError::InsufficientScope { scope, .. }) = error {
+            return Some(format!(r#"{resource}, error="insufficient_scope", scope="{scope}""#));
+        }
+        if row.status != StatusCode::UNAUTHORIZED {
+            return None;
+        }
+        if error.code() == Code::MissingToken {
+            return Some(resource);
+        }
+        Some(format!(r#"{resource}, error="invalid_token", error_description="{}""#, row.title))
+    }
+
+    /// The answer to a request for one of our own pages.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for any other path.
+    pub fn answer(&self, method: &Method, path: &str) -> Result<Response<Body>, Error> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return Err(Error::NotFound);
+        }
+        if path == RESOURCE {
+            return Ok(document("application/json", self.resource().to_string()));
+        }
+        let code = path.strip_prefix(PROBLEMS).ok_or(Error::NotFound)?;
+        let row = Code::ALL.iter().map(|known| known.row()).find(|row| row.code == code).ok_or(Error::NotFound)?;
+        let page = format!(
+            "{}: {}\n\nstatus   {}\nfault    {}\nto do    {}\n",
+            row.code,
+            row.title,
+            row.status.as_u16(),
+            row.fault.name(),
+            row.cure,
+        );
+        Ok(document("text/plain; charset=utf-8", page))
+    }
+
+    /// RFC 9728 §2: what we are, who issues our tokens, how they are presented.
+    fn resource(&self) -> Value {
+        json!({
+            "resource": self.audience,
+            "authorization_servers": self.issuers,
+            "bearer_methods_supported": ["header"],
+            "resource_documentation": format!("{}{PROBLEMS}missing_token", self.public_url),
+        })
+    }
+}
+
+fn document(kind: &'static str, text: String) -> Response<Body> {
+    let mut answer = Response::new(Body::whole(text));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
+    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// Every text here is ours or was checked when the configuration was read; one that no header can carry is left out.
+fn insert_text(headers: &mut http::HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}

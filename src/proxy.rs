@@ -1,0 +1,192 @@
+//! ONE request: [`Proxy::handle`] answers it and writes it down, [`Proxy::forward`] is the path it takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{HeaderName, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::activity::Running;
+use crate::body::{Body, RequestBody};
+use crate::caller::{Bearer, Verifier};
+use crate::clock::Clock;
+use crate::cors::{Cors, Origin};
+use crate::error::Error;
+use crate::headers::{self, Rules};
+use crate::problem::{PROXY_STATUS, Pages};
+use crate::provider::{PREFIX, Providers};
+use crate::request::Head;
+use crate::telemetry;
+use crate::telemetry::access::{Book, Entry, Millis, Record};
+use crate::telemetry::request_id::RequestIds;
+use crate::token::Tokens;
+use crate::upstream::{self, Upstream};
+
+/// Everything a request visits, built from one configuration.
+pub struct Proxy {
+    /// Who calls.
+    pub verifier: Arc<Verifier>,
+    /// What is called.
+    pub providers: Providers,
+    /// The token.
+    pub tokens: Arc<Tokens>,
+    /// The way out.
+    pub upstream: Upstream,
+    /// Which headers pass.
+    pub rules: Rules,
+    /// Which pages may use the proxy.
+    pub cors: Cors,
+    /// Our own answers.
+    pub pages: Pages,
+    /// Which hosts the absolute form of a target may name.
+    pub own_hosts: Vec<String>,
+    /// How long a provider's answer may be silent.
+    pub idle_timeout: Duration,
+    /// Where requests are written down.
+    pub book: Book,
+    /// What makes their ids.
+    pub request_ids: Arc<RequestIds>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+impl Proxy {
+    /// Answers a request, whatever happens, and has it written down when the answer has been handed over.
+    pub async fn handle(&self, request: Request<Incoming>, running: Running) -> Response<Body> {
+        let (mut head, body) = request.into_parts();
+        let id = self.request_ids.next();
+        let mut entry = self.book.begin(id, &head.method, head.uri.path_and_query());
+        let mut origin = Origin::none();
+        let answered = self.answer(&mut head, body, &mut origin, &mut entry).await;
+        let mut response = answered.unwrap_or_else(|error| {
+            let row = error.code().row();
+            entry.note(|record| {
+                record.code = Some(row.code);
+                record.fault = row.fault.name();
+            });
+            if row.status.is_server_error() {
+                tracing::warn!(request_id = %id, code = row.code, cause = %telemetry::chain(&error), "request failed");
+            }
+            let provider = entry.record().and_then(|record| record.provider.clone());
+            self.pages.problem(&error, provider.as_deref(), id)
+        });
+        entry.note(|record| record.status = response.status().as_u16());
+        let headers = response.headers_mut();
+        origin.mark(headers);
+        if let (header::Entry::Vacant(vacant), Ok(value)) = (headers.entry(REQUEST_ID), HeaderValue::from_bytes(&id.0))
+        {
+            vacant.insert(value);
+        }
+        if let Some(timing) = entry.record().and_then(server_timing) {
+            headers.append(SERVER_TIMING, timing);
+        }
+        response.map(|body| body.with_end(running, entry))
+    }
+
+    /// The doors: a preflight, a provider, or one of our own pages.
+    async fn answer(
+        &self,
+        head: &mut Parts,
+        body: Incoming,
+        origin: &mut Origin,
+        entry: &mut Entry,
+    ) -> Result<Response<Body>, Error> {
+        let host = Head::check(head, |host| self.is_own(host))?;
+        *origin = self.cors.admit(head)?;
+        if let Some(answer) = origin.preflight(head) {
+            return Ok(answer);
+        }
+        if self.providers.at_host(&host).is_some() || head.uri.path().starts_with(PREFIX) {
+            return self.forward(head, body, &host, entry).await;
+        }
+        self.pages.answer(&head.method, head.uri.path())
+    }
+
+    /// The path of a call, step by step. Each step needs what the one before it made, so none can be left out.
+    async fn forward(
+        &self,
+        head: &mut Parts,
+        body: Incoming,
+        host: &str,
+        entry: &mut Entry,
+    ) -> Result<Response<Body>, Error> {
+        let began = self.clock.instant();
+        let bearer = Bearer::take(head)?;
+        let caller = self.verifier.verify(&bearer).await?;
+        let verified = self.clock.instant();
+        entry.note(|record| {
+            record.verify = verified - began;
+            record.subject = Some(Arc::clone(caller.subject()));
+        });
+
+        let route = self.providers.route(host, &head.uri)?;
+        entry.note(|record| record.provider = Some(Arc::clone(route.provider().name())));
+        let call = route.permit(caller, &head.method, &head.headers)?;
+        if let Some(answer) = headers::last_hop(head) {
+            return Ok(answer);
+        }
+
+        let asked = self.clock.instant();
+        let token = self.tokens.get(&call).await;
+        let found = self.clock.instant();
+        entry.note(|record| {
+            record.token = found - asked;
+            record.token_outcome = token.as_ref().map_or("refused", |(_, outcome)| *outcome);
+        });
+        let (token, _) = token?;
+
+        let side = self.rules.for_upstream(head, &call, &token)?;
+        let provider = call.provider();
+        let (body, upload) = RequestBody::new(body);
+        let address = upstream::address(provider.scheme(), provider.authority(), call.target());
+        head.uri = address.map_err(|error| Error::Internal(error.into()))?;
+        let request = Request::from_parts(std::mem::replace(head, Request::new(()).into_parts().0), body);
+
+        let response = self.upstream.send(provider, request, upload).await;
+        entry.note(|record| record.upstream = self.clock.instant() - found);
+        let response = response?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            self.tokens.reject(&token);
+        }
+
+        let (mut head, body) = response.into_parts();
+        let received = head.status;
+        headers::for_caller(&mut head, side);
+        head.headers.append(PROXY_STATUS, received_status(received));
+        Ok(Response::from_parts(head, Body::relayed(body, self.idle_timeout)))
+    }
+
+    fn is_own(&self, host: &str) -> bool {
+        self.own_hosts.iter().any(|own| own == host) || self.providers.at_host(host).is_some()
+    }
+}
+
+/// RFC 9209 §2.1.5: how the provider answered, so that its answers and ours can always be told apart.
+fn received_status(status: StatusCode) -> HeaderValue {
+    if status == StatusCode::OK {
+        return HeaderValue::from_static("idp-proxy; received-status=200");
+    }
+    let text = ["idp-proxy; received-status=", status.as_str()].concat();
+    HeaderValue::from_maybe_shared(hyper::body::Bytes::from(text))
+        .unwrap_or_else(|_| HeaderValue::from_static("idp-proxy"))
+}
+
+/// W3C Server Timing: what our own steps cost, for the browser's own diagram.
+fn server_timing(record: &Record) -> Option<HeaderValue> {
+    use std::fmt::Write as _;
+    record.subject.as_ref()?;
+    let mut text = String::with_capacity(80);
+    let _ = write!(text, "verify;dur={}", Millis(record.verify));
+    if !record.token_outcome.is_empty() {
+        let _ = write!(text, ", token;dur={};desc={}", Millis(record.token), record.token_outcome);
+    }
+    if record.upstream > Duration::ZERO {
+        let _ = write!(text, ", upstream;dur={}", Millis(record.upstream));
+    }
+    HeaderValue::from_maybe_shared(hyper::body::Bytes::from(text)).ok()
+}

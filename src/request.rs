@@ -1,0 +1,111 @@
+//! Whether a request's head is one well-formed request to us. hyper refuses broken framing; what it lets through and
+//! RFC 9110 or 9112 do not, is refused here.
+
+use std::borrow::Cow;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, Version};
+
+use crate::error::Error;
+
+/// The head of a request.
+pub struct Head;
+
+impl Head {
+    /// Checks the head and tells the host that the request names: in lower case, without port; empty in HTTP/1.0
+    /// without `Host`.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] for a target or `Host` that is not one, [`Error::NotImplemented`] for CONNECT, TRACE and
+    /// WebSocket handshakes.
+    pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<Cow<'static, str>, Error> {
+        // TRACE would echo the injected token (RFC 9110 §9.3.8).
+        if head.method == Method::CONNECT || head.method == Method::TRACE {
+            return Err(Error::NotImplemented("CONNECT and TRACE are not supported"));
+        }
+        let host = host(head)?;
+        if let Some(authority) = head.uri.authority() {
+            if authority.as_str().contains('@') {
+                return Err(Error::BadRequest("the target has user information"));
+            }
+            if head.version == Version::HTTP_2 {
+                // RFC 9113 §8.3.1: `:authority` stands for Host, and both together must agree.
+                let named = normalize(authority.as_str());
+                if !host.is_empty() && host != named {
+                    return Err(Error::BadRequest("Host and :authority differ"));
+                }
+                check_target(head)?;
+                return Ok(Cow::Owned(named));
+            }
+            // RFC 9112 §3.2.2: the absolute form goes before Host. That we are meant is not taken for granted.
+            let named = normalize(authority.as_str());
+            if !is_own(&named) && named != host {
+                return Err(Error::BadRequest("the target names another server"));
+            }
+            if named != host {
+                return Err(Error::BadRequest("Host and the target differ"));
+            }
+        }
+        check_target(head)?;
+        if wants_websocket(head) {
+            return Err(Error::NotImplemented("WebSockets are not supported"));
+        }
+        Ok(Cow::Owned(host))
+    }
+}
+
+/// RFC 9112 §3.2: one Host, and one that is a host.
+fn host(head: &Parts) -> Result<String, Error> {
+    let mut lines = head.headers.get_all(header::HOST).iter();
+    match (lines.next(), lines.next()) {
+        (Some(_), Some(_)) => Err(Error::BadRequest("the request has two Host lines")),
+        (Some(line), None) => {
+            let text = line.to_str().ok().filter(|text| is_host(text));
+            text.map(normalize).ok_or(Error::BadRequest("Host is not a host"))
+        }
+        (None, _) if head.version == Version::HTTP_11 => Err(Error::BadRequest("the request has no Host")),
+        (None, _) => Ok(String::new()),
+    }
+}
+
+/// A host and perhaps a port (RFC 3986 §3.2.2); no user information, no path.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (text, ""),
+    };
+    let is_name = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let is_address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|inner| {
+        !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte))
+    });
+    (is_name || is_address) && port.bytes().all(|byte| byte.is_ascii_digit()) && port.len() <= 5
+}
+
+fn normalize(host: &str) -> String {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.to_ascii_lowercase()
+}
+
+/// Only a path: no `*`, no bare authority, and in HTTP/2 an HTTP scheme.
+fn check_target(head: &Parts) -> Result<(), Error> {
+    if !head.uri.path().starts_with('/') {
+        return Err(Error::BadRequest("the target is not a path"));
+    }
+    if head.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+        return Err(Error::BadRequest("the target's scheme is not http"));
+    }
+    Ok(())
+}
+
+/// A WebSocket handshake cannot succeed, and whoever sends one should hear why (RFC 6455 §4.1). Other upgrades are
+/// offers, which may be ignored (RFC 9110 §7.8).
+fn wants_websocket(head: &Parts) -> bool {
+    let is_websocket = |line: &HeaderValue| {
+        line.to_str().is_ok_and(|text| text.split(',').any(|offer| offer.trim().eq_ignore_ascii_case("websocket")))
+    };
+    head.headers.get_all(header::UPGRADE).iter().any(is_websocket)
+}

@@ -1,0 +1,72 @@
+//! Accepting connections: no more than the limit, and on through a lack of descriptors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use super::Phase;
+use super::connection::{self, Serving};
+use super::live::Live;
+use crate::activity::Patience;
+use crate::clock::Clock;
+use crate::config::Limits;
+
+/// How long to wait after a failed accept. Out of descriptors, accepting again at once would only burn the processor;
+/// a connection that ends meanwhile frees one.
+const REST: Duration = Duration::from_millis(50);
+
+/// The listener that callers reach.
+pub(super) struct Listener {
+    free: Arc<Semaphore>,
+    connections: u32,
+}
+
+impl Listener {
+    /// Waits until the last connection is closed.
+    pub(super) async fn all_closed(&self) {
+        let _ = self.free.acquire_many(self.connections).await;
+    }
+}
+
+/// Starts accepting callers on `listener`.
+pub(super) fn proxy(
+    listener: TcpListener,
+    live: Arc<Live>,
+    limits: &Limits,
+    clock: Clock,
+    mut phases: watch::Receiver<Phase>,
+) -> Listener {
+    let connections = u32::try_from(limits.connections.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+    let free = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(usize::MAX)));
+    let patience =
+        Patience { head: limits.request_head_timeout, keep_alive: limits.keep_alive, idle: limits.idle_timeout };
+    let serving = Arc::new(Serving::new(live, clock, patience, limits.request_head_bytes));
+    let accepting = Arc::clone(&free);
+    tokio::spawn(async move {
+        loop {
+            // Before accepting: who has no room yet waits in the kernel's queue.
+            let Ok(room) = Arc::clone(&accepting).acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                biased;
+                _ = phases.changed() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let (serving, phases) = (Arc::clone(&serving), phases.clone());
+                    tokio::spawn(async move {
+                        connection::serve(stream, &serving, phases).await;
+                        drop(room);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    });
+    Listener { free, connections }
+}

@@ -1,0 +1,191 @@
+//! The configuration in force, and what of the last one lives on when it is replaced.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::rand;
+use tokio::task::AbortHandle;
+
+use super::Surroundings;
+use crate::auth0::Tenant;
+use crate::caller::Verifier;
+use crate::config::Config;
+use crate::cors::Cors;
+use crate::headers::Rules;
+use crate::problem::Pages;
+use crate::provider::Providers;
+use crate::proxy::Proxy;
+use crate::telemetry::access::Book;
+use crate::telemetry::request_id::RequestIds;
+use crate::token::Tokens;
+use crate::upstream::Upstream;
+
+/// The proxy in force.
+pub(super) struct Live {
+    proxy: ArcSwap<Proxy>,
+    kept: Mutex<Kept>,
+    surroundings: Surroundings,
+    address: SocketAddr,
+    pseudonym: String,
+    request_ids: Arc<RequestIds>,
+}
+
+/// What a reload may keep, with the configuration it was made for.
+struct Kept {
+    config: Config,
+    tenant: Arc<Tenant>,
+    verifier: Arc<Verifier>,
+    tokens: Arc<Tokens>,
+    key_keeper: Option<AbortHandle>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(keeper) = &self.key_keeper {
+            keeper.abort();
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn new(config: Config, surroundings: Surroundings, address: SocketAddr) -> io::Result<Self> {
+        let mut random = [0_u8; 6];
+        rand::fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
+        let number = random.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
+        let pseudonym = config.server.name.clone().unwrap_or_else(|| format!("idp-proxy-{number:012x}"));
+        let request_ids = Arc::new(RequestIds::new());
+        let kept = Kept::new(config, &surroundings)?;
+        let proxy = assemble(&kept, &surroundings, address, &pseudonym, &request_ids)?;
+        Ok(Self {
+            proxy: ArcSwap::from_pointee(proxy),
+            kept: Mutex::new(kept),
+            surroundings,
+            address,
+            pseudonym,
+            request_ids,
+        })
+    }
+
+    /// The proxy to answer a request with.
+    pub(super) fn proxy(&self) -> Arc<Proxy> {
+        self.proxy.load_full()
+    }
+
+    /// Whether callers can be verified.
+    pub(super) fn is_ready(&self) -> bool {
+        self.proxy.load().verifier.has_keys()
+    }
+
+    pub(super) async fn reload(&self, mut config: Config) -> io::Result<Vec<&'static str>> {
+        let (kept, needs_restart) = {
+            let old = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let needs_restart = keep_fixed(&mut config, &old.config);
+            (Kept::succeed(config, &old, &self.surroundings)?, needs_restart)
+        };
+        let proxy = assemble(&kept, &self.surroundings, self.address, &self.pseudonym, &self.request_ids)?;
+        // A new tenant's keys first, if they can be had: nobody is refused for a reload.
+        let patience = kept.config.limits.tenant_timeout;
+        let verifier = Arc::clone(&kept.verifier);
+        let ready = async move {
+            while !verifier.has_keys() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if self.is_ready() && tokio::time::timeout(patience, ready).await.is_err() {
+            tracing::warn!("the new configuration is in force, but its tenant's keys could not be fetched yet");
+        }
+        self.proxy.store(Arc::new(proxy));
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        Ok(needs_restart)
+    }
+}
+
+impl Kept {
+    fn new(config: Config, surroundings: &Surroundings) -> io::Result<Self> {
+        let Surroundings { clock, metrics, .. } = surroundings;
+        let tenant = Arc::new(Tenant::new(&config, metrics.clone(), clock).map_err(io::Error::other)?);
+        let verifier = Arc::new(Verifier::new(&config, &tenant, clock));
+        let tokens = Arc::new(Tokens::new(&config, &tenant, metrics, clock));
+        let keeper = Arc::clone(&verifier);
+        let key_keeper = tokio::spawn(async move { keeper.keep_keys_fresh().await }).abort_handle();
+        Ok(Self { config, tenant, verifier, tokens, key_keeper: Some(key_keeper) })
+    }
+
+    /// What is held for the old configuration stays held as far as the new one means the same tenant and the same
+    /// connections. Otherwise everything begins anew.
+    fn succeed(config: Config, old: &Self, surroundings: &Surroundings) -> io::Result<Self> {
+        let same_tenant = config.auth0 == old.config.auth0 && config.limits == old.config.limits;
+        if !same_tenant || requires_scopes(&config) != requires_scopes(&old.config) {
+            return Self::new(config, surroundings);
+        }
+        let tokens = if connections(&config) == connections(&old.config) {
+            Arc::clone(&old.tokens)
+        } else {
+            Arc::new(Tokens::new(&config, &old.tenant, &surroundings.metrics, &surroundings.clock))
+        };
+        let (tenant, verifier) = (Arc::clone(&old.tenant), Arc::clone(&old.verifier));
+        let keeper = Arc::clone(&verifier);
+        let key_keeper = tokio::spawn(async move { keeper.keep_keys_fresh().await }).abort_handle();
+        Ok(Self { config, tenant, verifier, tokens, key_keeper: Some(key_keeper) })
+    }
+}
+
+/// Puts the old values of what cannot change while running into the new configuration, and names what differed.
+fn keep_fixed(config: &mut Config, old: &Config) -> Vec<&'static str> {
+    let mut changed = Vec::new();
+    let (new, old) = (&mut config.server, &old.server);
+    for (name, differs) in [
+        ("server.listen", new.listen != old.listen),
+        ("server.admin_listen", new.admin_listen != old.admin_listen),
+        ("server.workers", new.workers != old.workers),
+        ("server.name", new.name != old.name),
+    ] {
+        if differs {
+            changed.push(name);
+        }
+    }
+    (new.listen, new.admin_listen, new.workers) = (old.listen, old.admin_listen, old.workers);
+    new.name.clone_from(&old.name);
+    changed
+}
+
+fn requires_scopes(config: &Config) -> bool {
+    config.providers.values().any(|provider| !provider.require.is_empty())
+}
+
+fn connections(config: &Config) -> BTreeSet<&str> {
+    config.providers.values().map(|provider| provider.connection.as_str()).collect()
+}
+
+/// Builds what a request visits.
+fn assemble(
+    kept: &Kept,
+    surroundings: &Surroundings,
+    address: SocketAddr,
+    pseudonym: &str,
+    request_ids: &Arc<RequestIds>,
+) -> io::Result<Proxy> {
+    let config = &kept.config;
+    let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let public_host = public_url.split_once("://").map_or("", |(_, host)| host);
+    let public_host = public_host.split(':').next().unwrap_or_default().to_owned();
+    let log = surroundings.log.clone().filter(|_| config.telemetry.access_log);
+    Ok(Proxy {
+        verifier: Arc::clone(&kept.verifier),
+        providers: Providers::new(config),
+        tokens: Arc::clone(&kept.tokens),
+        upstream: Upstream::new(config)?,
+        rules: Rules::new(pseudonym.to_owned(), config.telemetry.propagate),
+        cors: Cors::new(&config.cors.origins, &public_url),
+        pages: Pages::new(public_url, config.auth0.audience.clone(), config.auth0.issuers.clone()),
+        own_hosts: vec![public_host, address.ip().to_string(), "localhost".to_owned()],
+        idle_timeout: config.limits.idle_timeout,
+        book: Book::new(log, surroundings.metrics.clone(), surroundings.clock.clone()),
+        request_ids: Arc::clone(request_ids),
+        clock: surroundings.clock.clone(),
+    })
+}
