@@ -1,0 +1,127 @@
+//! Providers: presets, what they may be called, and what they may not be.
+
+use idp_proxy::config::Allow;
+use idp_proxy::config::fault::Code;
+use idp_proxy::config::rule::Rule;
+
+use super::{MINIMAL, config, headlines, the_fault};
+
+#[test]
+fn a_provider_inherits_its_preset_and_replaces_what_it_names() {
+    let github = config(MINIMAL).providers["github"].clone();
+    assert_eq!(github.connection, "github");
+    assert_eq!(github.base_url.to_string(), "https://api.github.com");
+    assert_eq!(github.allow, Allow::Read);
+    assert_eq!(github.headers, [("user-agent".parse().unwrap(), "idp-proxy".parse().unwrap())]);
+
+    let text = format!("{MINIMAL}base_url = \"https://ghe.example/api/v3\"\nheaders = {{}}\nallow = \"all\"\n");
+    let github = config(&text).providers["github"].clone();
+    assert_eq!(github.connection, "github");
+    assert_eq!(github.base_url.to_string(), "https://ghe.example/api/v3");
+    assert_eq!(github.allow, Allow::All);
+    assert!(github.headers.is_empty());
+}
+
+#[test]
+fn every_preset_is_read_without_a_fault() {
+    let presets = std::fs::read_dir("src/provider/catalogue").unwrap();
+    let mut text = MINIMAL.replace("[providers.github]", "");
+    let mut names = Vec::new();
+    for preset in presets {
+        let path = preset.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let written = std::fs::read_to_string(&path).unwrap();
+        let base_url = if name == "sharepoint" { "base_url = \"https://acme.sharepoint.com\"" } else { "" };
+        // Once as a preset, and once as if the user had written it, so that its keys are checked one by one.
+        text.push_str(&format!("\n[providers.{name}]\n{base_url}\n\n[providers.{name}-x]\n{written}\n{base_url}\n"));
+        names.push(name);
+    }
+    assert_eq!(names.len(), 9);
+    let config = config(&text);
+    for name in names {
+        assert_eq!(config.providers[&name], config.providers[&format!("{name}-x")]);
+    }
+}
+
+#[test]
+fn a_preset_says_what_only_the_customer_knows() {
+    let fault = the_fault(&format!("{MINIMAL}\n[providers.sharepoint]\n"));
+    assert_eq!(fault.message, "missing key `base_url` in [providers.sharepoint]");
+    assert_eq!(
+        fault.hint.as_deref(),
+        Some("the preset `sharepoint` cannot know it: it differs from customer to customer")
+    );
+}
+
+#[test]
+fn a_provider_without_a_preset_is_told_which_there_are() {
+    let text = format!("{MINIMAL}\n[providers.gogle]\nconnection = \"google-oauth2\"\n");
+    assert_eq!(
+        the_fault(&text).hint.as_deref(),
+        Some(
+            "there is no preset `gogle` to take it from; did you mean `google`? (presets: bitbucket, facebook, \
+             github, gitlab, google, linkedin, microsoft, sharepoint, slack)"
+        )
+    );
+}
+
+#[test]
+fn what_clashes_with_a_preset_is_told_at_the_header() {
+    let fault = the_fault(&format!("{MINIMAL}auth_header = \"User-Agent\"\n"));
+    assert_eq!(fault.message, "`headers.User-Agent` must not be the header that carries the token");
+    assert_eq!((fault.line, fault.column), (Some(8), Some(1)));
+}
+
+#[test]
+fn the_tokens_of_facebook_stay_out_of_reach() {
+    let config = config(&MINIMAL.replace("github", "facebook"));
+    let is_denied = |path| config.providers["facebook"].deny.iter().any(|rule| rule.matches(&http::Method::GET, path));
+    assert!(is_denied("/oauth/access_token"));
+    assert!(is_denied("/v25.0/oauth/access_token"));
+    assert!(is_denied("//v25.0//debug_token"));
+    assert!(!is_denied("/v25.0/me"));
+}
+
+#[test]
+fn no_provider_is_the_proxy_itself() {
+    for (server, base_url) in [
+        ("public_url = \"https://proxy.example.com\"", "https://proxy.example.com/proxy/github"),
+        ("public_url = \"https://proxy.example.com\"", "https://PROXY.example.com:443"),
+        ("listen = \"127.0.0.1:8081\"", "http://127.0.0.1:8081"),
+    ] {
+        let fault = the_fault(&format!("{MINIMAL}base_url = \"{base_url}\"\n[server]\n{server}\n"));
+        assert_eq!((fault.code, &*fault.message), (Code::Conflict, "`base_url` must not be the proxy itself"));
+    }
+}
+
+#[test]
+fn a_host_leads_to_one_provider() {
+    let server = "[server]\npublic_url = \"https://proxy.example.com\"\n";
+    let text = format!("{MINIMAL}host = \"a.example\"\n[providers.google]\nhost = \"a.example\"\n{server}");
+    assert_eq!(headlines(&text), ["proxy.toml:11:8: error: `host` is the host of another provider already"]);
+    let text = format!("{MINIMAL}host = \"proxy.example.com\"\n{server}");
+    assert_eq!(headlines(&text), ["proxy.toml:9:8: error: `host` must not be the host of `public_url`"]);
+}
+
+#[test]
+fn two_providers_may_share_a_connection() {
+    let gmail = "[providers.gmail]\nconnection = \"google-oauth2\"\nbase_url = \"https://gmail.googleapis.com\"\n";
+    assert_eq!(config(&format!("{MINIMAL}\n[providers.google]\n{gmail}")).providers.len(), 3);
+}
+
+#[test]
+fn one_header_in_two_spellings_is_a_fault() {
+    let fault = the_fault(&format!("{MINIMAL}headers = {{ X-A = \"1\", x-a = \"2\" }}\n"));
+    assert_eq!(fault.message, "`headers.x-a` stands there twice");
+}
+
+#[test]
+fn what_may_be_called_is_read_into_rules() {
+    let text = format!("{MINIMAL}allow = [\"GET /**\", \"POST /repos/*/*/issues\"]\ndeny = [\"/admin/**\"]\n");
+    let github = config(&text).providers["github"].clone();
+    let rules = |rules: &[&str]| rules.iter().map(|rule| Rule::parse(rule).unwrap()).collect::<Vec<_>>();
+    assert_eq!(github.allow, Allow::Rules(rules(&["GET /**", "POST /repos/*/*/issues"])));
+    assert_eq!(github.deny, rules(&["* /admin/**"]));
+    let fault = the_fault(&format!("{MINIMAL}allow = \"write\"\n"));
+    assert_eq!(fault.message, "`allow` must be \"read\", \"all\" or a list of rules");
+}
