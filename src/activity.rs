@@ -29,10 +29,10 @@ pub struct Activity {
     running: AtomicU32,
     /// Answers whose body is on its way.
     streaming: AtomicU32,
-    /// When the connection must be doing something else, in milliseconds since `born`; counts while nothing runs.
-    deadline: AtomicU64,
-    /// Whether the bytes of a head are coming in.
-    head_begun: AtomicU32,
+    /// When the head that is coming in must be complete; 0 while none is. In milliseconds since `born`.
+    head_deadline: AtomicU64,
+    /// When a request must have begun, while none runs. In milliseconds since `born`.
+    idle_deadline: AtomicU64,
     /// Counts reads and writes, so that silence can be told without asking the time on each.
     transfers: AtomicU32,
 }
@@ -45,10 +45,13 @@ pub struct Seen {
 }
 
 /// The timer's finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// All is well; look again after this long.
     Wait(Duration),
-    /// The caller is too slow, or idle for too long: the connection ends.
+    /// Nobody has asked for anything for too long: the connection may go.
+    Idle,
+    /// The caller sends or takes too slowly: the connection must go.
     TooSlow,
 }
 
@@ -63,32 +66,40 @@ impl Activity {
             patience,
             running: AtomicU32::new(0),
             streaming: AtomicU32::new(0),
-            deadline: AtomicU64::new(0),
-            head_begun: AtomicU32::new(1),
+            head_deadline: AtomicU64::new(0),
+            idle_deadline: AtomicU64::new(u64::MAX),
             transfers: AtomicU32::new(0),
         };
-        activity.expect_within(patience.head);
+        activity.head_begins();
         activity
     }
 
-    /// Bytes came from the caller.
-    pub fn read(&self) {
+    /// Bytes came or went.
+    pub fn transfer(&self) {
         self.transfers.fetch_add(1, Ordering::Relaxed);
-        if self.running.load(Ordering::Relaxed) == 0 && self.head_begun.swap(1, Ordering::Relaxed) == 0 {
-            self.expect_within(self.patience.head);
+    }
+
+    /// Whether no request runs.
+    pub fn is_idle(&self) -> bool {
+        self.running.load(Ordering::Relaxed) == 0
+    }
+
+    /// The first bytes of a head came in.
+    pub fn head_begins(&self) {
+        if self.head_deadline.load(Ordering::Relaxed) == 0 {
+            self.head_deadline.store(self.after(self.patience.head), Ordering::Relaxed);
         }
     }
 
-    /// Bytes went to the caller.
-    pub fn wrote(&self) {
-        self.transfers.fetch_add(1, Ordering::Relaxed);
+    /// A head is complete.
+    pub fn head_ends(&self) {
+        self.head_deadline.store(0, Ordering::Relaxed);
     }
 
-    /// A request's head is complete. It runs until what is returned is dropped.
+    /// A request begins to be answered. It runs until what is returned is dropped.
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> Running {
         self.running.fetch_add(1, Ordering::Relaxed);
-        self.head_begun.store(0, Ordering::Relaxed);
         Running { activity: Arc::clone(self), streaming: false }
     }
 
@@ -103,26 +114,33 @@ impl Activity {
     pub fn look(&self, seen: &mut Seen) -> Finding {
         let now = self.clock.instant();
         let transfers = self.transfers.load(Ordering::Relaxed);
-        if transfers != seen.transfers || self.streaming.load(Ordering::Relaxed) == 0 {
+        let is_streaming = self.streaming.load(Ordering::Relaxed) > 0;
+        if transfers != seen.transfers || !is_streaming {
             *seen = Seen { transfers, since: now };
         }
-        if self.streaming.load(Ordering::Relaxed) > 0 && now.duration_since(seen.since) >= self.patience.idle {
+        let elapsed = millis(now.saturating_duration_since(self.born));
+        let head_deadline = self.head_deadline.load(Ordering::Relaxed);
+        let is_silent = is_streaming && now.saturating_duration_since(seen.since) >= self.patience.idle;
+        if is_silent || (head_deadline != 0 && head_deadline <= elapsed) {
             return Finding::TooSlow;
         }
+        // A deadline can come to be at any moment, but lies at least this far ahead then.
         let mut wait = self.patience.head.min(self.patience.idle);
-        if self.running.load(Ordering::Relaxed) == 0 {
-            let deadline = self.born + Duration::from_millis(self.deadline.load(Ordering::Relaxed));
-            if deadline <= now {
-                return Finding::TooSlow;
+        if head_deadline != 0 {
+            wait = wait.min(Duration::from_millis(head_deadline - elapsed));
+        }
+        if self.is_idle() {
+            let idle_deadline = self.idle_deadline.load(Ordering::Relaxed);
+            if idle_deadline <= elapsed {
+                return Finding::Idle;
             }
-            wait = wait.min(deadline - now);
+            wait = wait.min(Duration::from_millis(idle_deadline - elapsed));
         }
         Finding::Wait(wait)
     }
 
-    fn expect_within(&self, patience: Duration) {
-        let deadline = self.clock.instant().saturating_duration_since(self.born) + patience;
-        self.deadline.store(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    fn after(&self, patience: Duration) -> u64 {
+        millis(self.clock.instant().saturating_duration_since(self.born) + patience)
     }
 }
 
@@ -139,7 +157,7 @@ impl Running {
         if !std::mem::replace(&mut self.streaming, true) {
             self.activity.streaming.fetch_add(1, Ordering::Relaxed);
             // Silence counts from here, not from the last byte of the request.
-            self.activity.wrote();
+            self.activity.transfer();
         }
         self
     }
@@ -152,9 +170,13 @@ impl Drop for Running {
             activity.streaming.fetch_sub(1, Ordering::Relaxed);
         }
         if activity.running.fetch_sub(1, Ordering::Relaxed) == 1 {
-            activity.expect_within(activity.patience.keep_alive);
+            activity.idle_deadline.store(activity.after(activity.patience.keep_alive), Ordering::Relaxed);
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -164,43 +186,55 @@ mod tests {
     const PATIENCE: Patience =
         Patience { head: Duration::from_secs(10), keep_alive: Duration::from_secs(90), idle: Duration::from_secs(300) };
 
-    fn is_too_slow_after(activity: &Activity, clock: &Clock, seconds: u64) -> bool {
+    fn connection() -> (Arc<Activity>, Clock) {
+        let clock = Clock::system();
+        (Arc::new(Activity::new(clock.clone(), PATIENCE)), clock)
+    }
+
+    fn after(activity: &Activity, clock: &Clock, seconds: u64) -> Finding {
         let mut seen = activity.first_look();
         let _ = activity.look(&mut seen);
         clock.advance(Duration::from_secs(seconds));
-        matches!(activity.look(&mut seen), Finding::TooSlow)
+        match activity.look(&mut seen) {
+            Finding::Wait(_) => Finding::Wait(Duration::ZERO),
+            end => end,
+        }
     }
+
+    const FINE: Finding = Finding::Wait(Duration::ZERO);
 
     #[test]
     fn a_first_head_must_end_in_time_even_if_bytes_trickle_in() {
-        let clock = Clock::system();
-        let activity = Activity::new(clock.clone(), PATIENCE);
-        activity.read();
-        assert!(!is_too_slow_after(&activity, &clock, 9));
-        activity.read();
-        assert!(is_too_slow_after(&activity, &clock, 2));
+        let (activity, clock) = connection();
+        activity.head_begins();
+        assert_eq!(after(&activity, &clock, 9), FINE);
+        activity.head_begins();
+        assert_eq!(after(&activity, &clock, 2), Finding::TooSlow);
     }
 
     #[test]
-    fn between_requests_the_longer_patience_counts_until_a_byte_comes() {
-        let clock = Clock::system();
-        let activity = Arc::new(Activity::new(clock.clone(), PATIENCE));
+    fn between_requests_the_longer_patience_counts_until_a_head_begins() {
+        let (activity, clock) = connection();
+        activity.head_ends();
         drop(activity.begin());
-        assert!(!is_too_slow_after(&activity, &clock, 80));
-        activity.read();
-        assert!(!is_too_slow_after(&activity, &clock, 9));
-        assert!(is_too_slow_after(&activity, &clock, 2));
+        assert_eq!(after(&activity, &clock, 80), FINE);
+        activity.transfer();
+        assert_eq!(after(&activity, &clock, 9), FINE);
+        assert_eq!(after(&activity, &clock, 2), Finding::Idle);
+        activity.head_begins();
+        drop(activity.begin());
+        assert_eq!(after(&activity, &clock, 11), Finding::TooSlow);
     }
 
     #[test]
     fn a_running_request_has_no_deadline_here_but_a_silent_answer_has() {
-        let clock = Clock::system();
-        let activity = Arc::new(Activity::new(clock.clone(), PATIENCE));
+        let (activity, clock) = connection();
+        activity.head_ends();
         let running = activity.begin();
-        assert!(!is_too_slow_after(&activity, &clock, 10_000));
+        assert_eq!(after(&activity, &clock, 10_000), FINE);
         let _running = running.streaming();
-        assert!(!is_too_slow_after(&activity, &clock, 200));
-        activity.wrote();
-        assert!(is_too_slow_after(&activity, &clock, 301));
+        assert_eq!(after(&activity, &clock, 200), FINE);
+        activity.transfer();
+        assert_eq!(after(&activity, &clock, 301), Finding::TooSlow);
     }
 }

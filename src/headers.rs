@@ -26,8 +26,8 @@ fn is_hop_by_hop(name: &str) -> bool {
 /// What a caller's request carries for us or for our origin, and no provider gets to see.
 fn stays_here(name: &str, propagate: bool) -> bool {
     match name {
-        "authorization" | "cookie" | "cookie2" | "forwarded" | "x-real-ip" | "origin" | "referer" | "client-ip"
-        | "host" | "expect" => true,
+        "authorization" | "cookie" | "cookie2" | "forwarded" | "x-forwarded" | "x-real-ip" | "origin" | "referer"
+        | "client-ip" | "host" | "expect" => true,
         "traceparent" | "tracestate" | "baggage" => !propagate,
         name => name.starts_with("proxy-") || name.starts_with("x-forwarded-") || name.starts_with("idp-proxy-"),
     }
@@ -74,11 +74,9 @@ impl Rules {
     ///
     /// Removal comes before injection, so no field that the caller nominates in `Connection` can take the token away.
     ///
-    /// # Errors
-    /// [`ForwardError`] if the request must not be sent on.
-    pub fn for_upstream(&self, head: &mut Parts, call: &Call, token: &AccessToken) -> Result<CallerSide, ForwardError> {
+    #[must_use]
+    pub fn for_upstream(&self, head: &mut Parts, call: &Call, token: &AccessToken) -> CallerSide {
         let side = CallerSide { version: head.version, takes_trailers: takes_trailers(&head.headers) };
-        self.refuse_loop(&head.headers)?;
         remove(&mut head.headers, |name| is_hop_by_hop(name) || self.stays_here(name));
         self.append_via(head);
         if side.takes_trailers {
@@ -97,7 +95,7 @@ impl Rules {
         head.headers.insert(call.provider().auth_header(), token.expose().clone());
         head.version = Version::HTTP_11;
         head.extensions.clear();
-        Ok(side)
+        side
     }
 
     /// A name with `_` for `-` is the same name to servers that turn headers into variables (RFC 3875 §4.1.18).
@@ -109,7 +107,11 @@ impl Rules {
         stays_here(name, self.propagate)
     }
 
-    fn refuse_loop(&self, headers: &HeaderMap) -> Result<(), ForwardError> {
+    /// Refuses a request that has been here before.
+    ///
+    /// # Errors
+    /// [`ForwardError::Loop`] if our own pseudonym is in `Via` (RFC 9110 §7.6.3).
+    pub fn refuse_loop(&self, headers: &HeaderMap) -> Result<(), ForwardError> {
         // `Via: 1.1 name (comment), 2 other`: the pseudonym is the second word of a member.
         let passed_here = |value: &HeaderValue| {
             let members = value.as_bytes().split(|byte| *byte == b',');

@@ -33,7 +33,7 @@ pub struct Proxy {
     /// The token.
     pub tokens: Arc<Tokens>,
     /// The way out.
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
     /// Which headers pass.
     pub rules: Rules,
     /// Which pages may use the proxy.
@@ -115,6 +115,8 @@ impl Proxy {
         host: &str,
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
+        // First of all: what comes back to us carries the provider's token in place of the caller's.
+        self.rules.refuse_loop(&head.headers)?;
         let began = self.clock.instant();
         let bearer = Bearer::take(head)?;
         let caller = self.verifier.verify(&bearer).await?;
@@ -140,7 +142,7 @@ impl Proxy {
         });
         let (token, _) = token?;
 
-        let side = self.rules.for_upstream(head, &call, &token)?;
+        let side = self.rules.for_upstream(head, &call, &token);
         let provider = call.provider();
         let (body, upload) = RequestBody::new(body);
         let address = upstream::address(provider.scheme(), provider.authority(), call.target());

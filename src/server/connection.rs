@@ -5,17 +5,19 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Phase;
+use super::heads::Heads;
 use super::live::Live;
 use crate::activity::{Activity, Finding, Patience};
 use crate::clock::Clock;
@@ -28,6 +30,8 @@ const STREAMS_MAX: u32 = 200;
 /// stream is smaller, so a stream that is stuck does not stop the others.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 const STREAM_WINDOW: u32 = 256 * 1024;
+/// How long an idle connection may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What all connections are served with.
 pub(super) struct Serving {
@@ -62,39 +66,37 @@ pub(super) async fn serve(stream: TcpStream, serving: &Serving, mut phases: watc
     let is_http2 = tokio::select! {
         biased;
         begins = begins_http2(&stream) => begins,
-        () = watch_over(&activity) => return,
+        _ = watch_over(&activity) => return,
         _ = phases.changed() => return,
     };
-    let io = Watched { io: TokioIo::new(stream), activity: Arc::clone(&activity) };
-    let service = service_fn(|request: Request<Incoming>| {
-        let (proxy, running) = (serving.live.proxy(), activity.begin());
-        // Boxed: an idle connection keeps room for the future, and this one is several KiB.
-        Box::pin(async move { Ok::<_, Infallible>(proxy.handle(request, running).await) })
-    });
-    let outcome = match is_http2 {
-        Ok(true) => {
-            let proxy_and_activity = (Arc::clone(&serving.live), Arc::clone(&activity));
-            let service = service_fn(move |request: Request<Incoming>| {
-                let (live, activity) = &proxy_and_activity;
-                let (proxy, running) = (live.proxy(), activity.begin());
-                async move { Ok::<_, Infallible>(proxy.handle(request, running).await) }
-            });
-            let connection = serving.http2.serve_connection(io, service);
-            drive(connection, http2::Connection::graceful_shutdown, &activity, phases).await
-        }
-        Ok(false) => {
-            let connection = serving.http1.serve_connection(io, service);
-            drive(connection, http1::Connection::graceful_shutdown, &activity, phases).await
-        }
-        Err(_) => return,
+    let Ok(is_http2) = is_http2 else { return };
+    let ended = if is_http2 {
+        let (live, running) = (Arc::clone(&serving.live), Arc::clone(&activity));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (proxy, running) = (live.proxy(), running.begin());
+            async move { Ok::<_, Infallible>(proxy.handle(request, running).await) }
+        });
+        let io = Watched::new(stream, Heads::http2(PREFACE.len()), &activity);
+        let connection = serving.http2.serve_connection(io, service);
+        drive(connection, http2::Connection::graceful_shutdown, &activity, phases).await
+    } else {
+        let service = service_fn(|request: Request<Incoming>| {
+            activity.head_ends();
+            let (proxy, running) = (serving.live.proxy(), activity.begin());
+            // Boxed: an idle connection keeps room for the future, and this one is several KiB.
+            Box::pin(async move { Ok::<_, Infallible>(proxy.handle(request, running).await) })
+        });
+        let io = Watched::new(stream, Heads::Http1, &activity);
+        let connection = serving.http1.serve_connection(io, service);
+        drive(connection, http1::Connection::graceful_shutdown, &activity, phases).await
     };
-    if let Err(error) = outcome {
+    if let Err(error) = ended {
         // Callers leave and strangers send nonsense: not worth a line unless somebody looks.
         tracing::debug!(cause = %crate::telemetry::chain(&error), "connection ended");
     }
 }
 
-/// Polls the connection to its end, has it finish when the phase says so, and drops it when its timer says so.
+/// Polls the connection to its end, has it finish when the phase or its timer says so, and drops it when it must go.
 async fn drive<C>(
     connection: C,
     finish: impl Fn(Pin<&mut C>),
@@ -105,28 +107,46 @@ where
     C: Future<Output = Result<(), hyper::Error>>,
 {
     tokio::pin!(connection);
-    let too_slow = watch_over(activity);
-    tokio::pin!(too_slow);
-    loop {
-        tokio::select! {
-            biased;
-            ended = &mut connection => return ended,
-            () = &mut too_slow => return Ok(()),
-            changed = phases.changed() => {
-                if changed.is_err() || *phases.borrow_and_update() == Phase::End {
-                    return Ok(());
+    {
+        let overdue = watch_over(activity);
+        tokio::pin!(overdue);
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut connection => return ended,
+                end = &mut overdue => match end {
+                    End::Finish => break,
+                    End::Drop => return Ok(()),
+                },
+                changed = phases.changed() => {
+                    if changed.is_err() || *phases.borrow_and_update() == Phase::End {
+                        return Ok(());
+                    }
+                    finish(connection.as_mut());
                 }
-                finish(connection.as_mut());
             }
         }
     }
+    // Nobody is asking, so there is nothing to lose; but an HTTP/2 caller should hear of it before it asks again.
+    finish(connection.as_mut());
+    tokio::time::timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
 }
 
-/// Ends when the caller has been too slow, or idle for too long.
-async fn watch_over(activity: &Activity) {
+/// How a connection that is overdue ends.
+enum End {
+    Finish,
+    Drop,
+}
+
+/// Ends when the connection must.
+async fn watch_over(activity: &Activity) -> End {
     let mut seen = activity.first_look();
-    while let Finding::Wait(pause) = activity.look(&mut seen) {
-        tokio::time::sleep(pause).await;
+    loop {
+        match activity.look(&mut seen) {
+            Finding::Wait(pause) => tokio::time::sleep(pause).await,
+            Finding::Idle => return End::Finish,
+            Finding::TooSlow => return End::Drop,
+        }
     }
 }
 
@@ -146,60 +166,69 @@ async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
             return Ok(true);
         }
         // The rest is on its way, but the socket is readable already, so only time can pass.
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 /// A connection whose reads and writes are noticed.
 struct Watched {
-    io: TokioIo<TcpStream>,
+    stream: TcpStream,
+    heads: Heads,
     activity: Arc<Activity>,
 }
 
-impl Read for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        if read.is_ready() {
-            self.activity.read();
+impl Watched {
+    fn new(stream: TcpStream, heads: Heads, activity: &Arc<Activity>) -> TokioIo<Self> {
+        TokioIo::new(Self { stream, heads, activity: Arc::clone(activity) })
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let bytes = buffer.filled().get(before..).unwrap_or_default();
+        if !bytes.is_empty() {
+            this.activity.transfer();
+            this.heads.see(bytes, &this.activity);
         }
         read
     }
 }
 
-impl Write for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+impl AsyncWrite for Watched {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         if written.is_ready() {
-            self.activity.wrote();
+            this.activity.transfer();
         }
         written
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
         if written.is_ready() {
-            self.activity.wrote();
+            this.activity.transfer();
         }
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }

@@ -40,14 +40,16 @@ struct Kept {
     tenant: Arc<Tenant>,
     verifier: Arc<Verifier>,
     tokens: Arc<Tokens>,
-    key_keeper: Option<AbortHandle>,
+    upstream: Arc<Upstream>,
+    _key_keeper: KeyKeeper,
 }
 
-impl Drop for Kept {
+/// The task that keeps the keys fresh, for as long as this lives.
+struct KeyKeeper(AbortHandle);
+
+impl Drop for KeyKeeper {
     fn drop(&mut self) {
-        if let Some(keeper) = &self.key_keeper {
-            keeper.abort();
-        }
+        self.0.abort();
     }
 }
 
@@ -59,7 +61,7 @@ impl Live {
         let pseudonym = config.server.name.clone().unwrap_or_else(|| format!("idp-proxy-{number:012x}"));
         let request_ids = Arc::new(RequestIds::new());
         let kept = Kept::new(config, &surroundings)?;
-        let proxy = assemble(&kept, &surroundings, address, &pseudonym, &request_ids)?;
+        let proxy = assemble(&kept, &surroundings, address, &pseudonym, &request_ids);
         Ok(Self {
             proxy: ArcSwap::from_pointee(proxy),
             kept: Mutex::new(kept),
@@ -86,7 +88,7 @@ impl Live {
             let needs_restart = keep_fixed(&mut config, &old.config);
             (Kept::succeed(config, &old, &self.surroundings)?, needs_restart)
         };
-        let proxy = assemble(&kept, &self.surroundings, self.address, &self.pseudonym, &self.request_ids)?;
+        let proxy = assemble(&kept, &self.surroundings, self.address, &self.pseudonym, &self.request_ids);
         // A new tenant's keys first, if they can be had: nobody is refused for a reload.
         let patience = kept.config.limits.tenant_timeout;
         let verifier = Arc::clone(&kept.verifier);
@@ -110,9 +112,9 @@ impl Kept {
         let tenant = Arc::new(Tenant::new(&config, metrics.clone(), clock).map_err(io::Error::other)?);
         let verifier = Arc::new(Verifier::new(&config, &tenant, clock));
         let tokens = Arc::new(Tokens::new(&config, &tenant, metrics, clock));
-        let keeper = Arc::clone(&verifier);
-        let key_keeper = tokio::spawn(async move { keeper.keep_keys_fresh().await }).abort_handle();
-        Ok(Self { config, tenant, verifier, tokens, key_keeper: Some(key_keeper) })
+        let upstream = Arc::new(Upstream::new(&config)?);
+        let key_keeper = keep_fresh(&verifier);
+        Ok(Self { config, tenant, verifier, tokens, upstream, _key_keeper: key_keeper })
     }
 
     /// What is held for the old configuration stays held as far as the new one means the same tenant and the same
@@ -127,11 +129,21 @@ impl Kept {
         } else {
             Arc::new(Tokens::new(&config, &old.tenant, &surroundings.metrics, &surroundings.clock))
         };
+        // Open connections too, unless they lead elsewhere.
+        let upstream = if config.providers == old.config.providers {
+            Arc::clone(&old.upstream)
+        } else {
+            Arc::new(Upstream::new(&config)?)
+        };
         let (tenant, verifier) = (Arc::clone(&old.tenant), Arc::clone(&old.verifier));
-        let keeper = Arc::clone(&verifier);
-        let key_keeper = tokio::spawn(async move { keeper.keep_keys_fresh().await }).abort_handle();
-        Ok(Self { config, tenant, verifier, tokens, key_keeper: Some(key_keeper) })
+        let key_keeper = keep_fresh(&verifier);
+        Ok(Self { config, tenant, verifier, tokens, upstream, _key_keeper: key_keeper })
     }
+}
+
+fn keep_fresh(verifier: &Arc<Verifier>) -> KeyKeeper {
+    let verifier = Arc::clone(verifier);
+    KeyKeeper(tokio::spawn(async move { verifier.keep_keys_fresh().await }).abort_handle())
 }
 
 /// Puts the old values of what cannot change while running into the new configuration, and names what differed.
@@ -168,17 +180,17 @@ fn assemble(
     address: SocketAddr,
     pseudonym: &str,
     request_ids: &Arc<RequestIds>,
-) -> io::Result<Proxy> {
+) -> Proxy {
     let config = &kept.config;
     let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let public_host = public_url.split_once("://").map_or("", |(_, host)| host);
     let public_host = public_host.split(':').next().unwrap_or_default().to_owned();
     let log = surroundings.log.clone().filter(|_| config.telemetry.access_log);
-    Ok(Proxy {
+    Proxy {
         verifier: Arc::clone(&kept.verifier),
         providers: Providers::new(config),
         tokens: Arc::clone(&kept.tokens),
-        upstream: Upstream::new(config)?,
+        upstream: Arc::clone(&kept.upstream),
         rules: Rules::new(pseudonym.to_owned(), config.telemetry.propagate),
         cors: Cors::new(&config.cors.origins, &public_url),
         pages: Pages::new(public_url, config.auth0.audience.clone(), config.auth0.issuers.clone()),
@@ -187,5 +199,5 @@ fn assemble(
         book: Book::new(log, surroundings.metrics.clone(), surroundings.clock.clone()),
         request_ids: Arc::clone(request_ids),
         clock: surroundings.clock.clone(),
-    })
+    }
 }

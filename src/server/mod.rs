@@ -17,6 +17,7 @@ use crate::telemetry::metrics::Metrics;
 mod accept;
 mod admin;
 mod connection;
+mod heads;
 mod live;
 
 use accept::Listener;

@@ -152,6 +152,7 @@ impl Drop for Entry {
         metrics.request(provider, record.status, record.fault);
         metrics.step(Step::verify, record.verify);
         metrics.step(Step::token, record.token);
+        metrics.step(Step::upstream, record.upstream);
         if let Some(log) = log {
             log.request(record);
         }

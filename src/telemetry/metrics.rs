@@ -36,7 +36,7 @@ struct StepLabels {
     step: Step,
 }
 
-/// One of our own steps of a request, timed.
+/// A step of a request, timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Step {
     /// Who calls.
@@ -45,9 +45,9 @@ pub enum Step {
     /// The token.
     #[expect(non_camel_case_types, reason = "the label's value")]
     token,
-    /// All of ours together, the wait for the provider taken out.
+    /// The wait for the head of the provider's answer, which is not ours, to hold the others against.
     #[expect(non_camel_case_types, reason = "the label's value")]
-    own,
+    upstream,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -86,7 +86,7 @@ impl Metrics {
         let steps = Family::<StepLabels, Histogram>::new_with_constructor(|| Histogram::new(STEP_BOUNDS));
         registry.register("step_seconds", "What our own steps of a request cost", steps.clone());
         let steps =
-            [Step::verify, Step::token, Step::own].map(|step| steps.get_or_create(&StepLabels { step }).clone());
+            [Step::verify, Step::token, Step::upstream].map(|step| steps.get_or_create(&StepLabels { step }).clone());
         let tenant_calls = Family::default();
         registry.register("tenant_calls", "Calls to the tenant, by endpoint and outcome", tenant_calls.clone());
         let token_lookups = Family::default();
@@ -120,11 +120,11 @@ impl Metrics {
 
     /// Records what one step cost.
     pub fn step(&self, step: Step, cost: Duration) {
-        let [verify, token, own] = &*self.steps;
+        let [verify, token, upstream] = &*self.steps;
         let histogram = match step {
             Step::verify => verify,
             Step::token => token,
-            Step::own => own,
+            Step::upstream => upstream,
         };
         histogram.observe(cost.as_secs_f64());
     }

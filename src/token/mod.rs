@@ -124,7 +124,8 @@ pub struct Tokens {
     connections: Arc<[Arc<str>]>,
     users: Arc<Bounded<Arc<str>, Arc<Record>, RandomState>>,
     failures: Arc<Bounded<Arc<str>, Failure, RandomState>>,
-    flights: Flights<Arc<str>, Read>,
+    /// By subject, and by whether somebody waits: who does must not share the patience of a flight for nobody.
+    flights: Flights<(Arc<str>, Priority), Read>,
 }
 
 type Failure = (Instant, Arc<TenantError>);
@@ -241,7 +242,7 @@ impl Tokens {
     /// Reads the user's record at the tenant, together with everybody else who needs it now.
     fn read(&self, call: &Call, priority: Priority) -> Landing<Read> {
         let subject = call.caller().subject();
-        self.flights.join(subject, || {
+        self.flights.join(&(Arc::clone(subject), priority), || {
             let subject = Arc::clone(subject);
             let (tenant, clock, metrics) = (Arc::clone(&self.tenant), self.clock.clone(), self.metrics.clone());
             let (users, failures) = (Arc::clone(&self.users), Arc::clone(&self.failures));
@@ -258,7 +259,10 @@ impl Tokens {
                         Ok(record)
                     }
                     Err(error) => {
-                        failures.insert(subject, (clock.instant(), Arc::clone(&error)));
+                        // That there was no turn for nobody tells nothing to those who wait.
+                        if priority == Priority::Interactive {
+                            failures.insert(subject, (clock.instant(), Arc::clone(&error)));
+                        }
                         Err(error)
                     }
                 }
