@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::headers::{self, Rules};
 use crate::problem::{PROXY_STATUS, Pages};
 use crate::provider::{PREFIX, Providers};
-use crate::request::Head;
+use crate::request;
 use crate::telemetry;
 use crate::telemetry::access::{Book, Entry, Millis, Record};
 use crate::telemetry::request_id::RequestIds;
@@ -96,7 +96,7 @@ impl Proxy {
         origin: &mut Origin,
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
-        let host = Head::check(head, |host| self.is_own(host))?;
+        let host = request::check(head, |host| self.is_own(host))?;
         *origin = self.cors.admit(head)?;
         if let Some(answer) = origin.preflight(head) {
             return Ok(answer);

@@ -8,7 +8,11 @@ use http::{HeaderValue, header};
 use super::CallerError;
 
 /// The caller's access token (RFC 6750), no longer in the request it came with.
-pub struct Bearer(HeaderValue, usize);
+pub struct Bearer {
+    line: HeaderValue,
+    /// Where in the line the token begins.
+    start: usize,
+}
 
 impl Bearer {
     /// Takes the token out of the request's head.
@@ -18,43 +22,54 @@ impl Bearer {
     ///
     /// # Errors
     /// [`CallerError::MissingToken`] if there is none, [`CallerError::BadRequest`] if there are two or the token stands
-    /// in the request a second time (where it would be forwarded), [`CallerError::Invalid`] if it has characters that
-    /// no token has.
+    /// in the request a second time (where it would be forwarded), [`CallerError::Invalid`] for a proof of possession.
     pub fn take(head: &mut Parts) -> Result<Self, CallerError> {
         let header::Entry::Occupied(entry) = head.headers.entry(header::AUTHORIZATION) else {
             return Err(CallerError::MissingToken);
         };
         let mut lines = entry.remove_entry_mult().1;
-        let (Some(line), None) = (lines.next(), lines.next()) else {
+        let (Some(mut line), None) = (lines.next(), lines.next()) else {
             return Err(CallerError::BadRequest("the request has two Authorization lines"));
         };
         drop(lines);
-        let text = line.to_str().map_err(|_| CallerError::Invalid("it has characters that no token has"))?;
-        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let token = rest.trim_start_matches(' ');
-        if scheme.eq_ignore_ascii_case("dpop") {
+        line.set_sensitive(true);
+        let scheme_end = line.as_bytes().iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+        let (scheme, rest) = line.as_bytes().split_at(scheme_end);
+        let start = scheme_end + rest.iter().take_while(|byte| **byte == b' ').count();
+        if scheme.eq_ignore_ascii_case(b"dpop") {
             return Err(CallerError::Invalid("proofs of possession are not accepted yet; send it as a bearer"));
         }
-        if !(scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")) || token.is_empty() {
+        let is_known = scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"token");
+        if !is_known || start == line.len() {
             return Err(CallerError::MissingToken);
         }
-        if !token.bytes().all(is_token_byte) {
-            return Err(CallerError::Invalid("it has characters that no token has"));
-        }
-        if stands_elsewhere(head, token.as_bytes()) {
+        let bearer = Self { line, start };
+        if stands_elsewhere(head, bearer.expose()) {
             return Err(CallerError::BadRequest(
                 "the access token stands in the request a second time, where it would be forwarded",
             ));
         }
-        let start = text.len() - token.len();
-        let mut line = line;
-        line.set_sensitive(true);
-        Ok(Self(line, start))
+        Ok(bearer)
     }
 
-    /// The token's characters.
-    pub(super) fn expose(&self) -> &str {
-        self.0.to_str().ok().and_then(|text| text.get(self.1..)).unwrap_or_default()
+    /// The token's bytes, whatever they are.
+    pub(super) fn expose(&self) -> &[u8] {
+        self.line.as_bytes().get(self.start..).unwrap_or_default()
+    }
+
+    /// The token as text, if it is a JWT by its shape.
+    ///
+    /// A JWT has three parts. Five parts are an encrypted token and none at all an opaque one, which nobody but the tenant
+    /// can read: Auth0 issues both when the login asked for no audience.
+    pub(super) fn jwt(&self, audience: &Arc<str>) -> Result<&str, CallerError> {
+        let text = std::str::from_utf8(self.expose()).ok().filter(|text| text.bytes().all(is_token_byte));
+        let text = text.ok_or(CallerError::Invalid("it has characters that no token has"))?;
+        match text.bytes().filter(|byte| *byte == b'.').count() {
+            2 => Ok(text),
+            0 => Err(CallerError::Unreadable("opaque", Arc::clone(audience))),
+            4 => Err(CallerError::Unreadable("encrypted", Arc::clone(audience))),
+            _ => Err(CallerError::Invalid("it is not a JWT")),
+        }
     }
 }
 
@@ -70,19 +85,6 @@ fn stands_elsewhere(head: &Parts, token: &[u8]) -> bool {
         || head.headers.iter().any(|(name, value)| name != header::COOKIE && contains(value.as_bytes()))
 }
 
-/// Refuses a token that nobody but the tenant can read, by its shape alone.
-///
-/// A JWT has three parts. Five parts are an encrypted token and none at all an opaque one: Auth0 issues both when the
-/// login asked for no audience.
-pub(super) fn readable(token: &str, audience: &Arc<str>) -> Result<(), CallerError> {
-    match token.bytes().filter(|byte| *byte == b'.').count() {
-        2 => Ok(()),
-        0 => Err(CallerError::Unreadable("opaque", Arc::clone(audience))),
-        4 => Err(CallerError::Unreadable("encrypted", Arc::clone(audience))),
-        _ => Err(CallerError::Invalid("it is not a JWT")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::Request;
@@ -96,7 +98,7 @@ mod tests {
         }
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         let bearer = Bearer::take(&mut head)?;
-        Ok((bearer.expose().to_owned(), head))
+        Ok((String::from_utf8_lossy(bearer.expose()).into_owned(), head))
     }
 
     #[test]
@@ -127,8 +129,22 @@ mod tests {
     }
 
     #[test]
-    fn two_tokens_in_one_line_are_no_token() {
-        assert!(matches!(take(&[("authorization", "Bearer a.b.c, Bearer d.e.f")], "/x"), Err(CallerError::Invalid(_))));
+    fn only_three_parts_of_token_characters_are_a_jwt() {
+        let audience = Arc::from("https://api.example/");
+        for (token, is_jwt, is_unreadable) in [
+            ("a.b.c", true, false),
+            ("a..c.d.e", false, true),
+            ("0123456789abcdef0123456789abcdef", false, true),
+            ("a.b.c, Bearer d.e.f", false, false),
+            ("a.b", false, false),
+            ("a.b.c.d", false, false),
+        ] {
+            let line = HeaderValue::from_str(token).unwrap();
+            let bearer = Bearer { line, start: 0 };
+            let jwt = bearer.jwt(&audience);
+            assert_eq!(jwt.is_ok(), is_jwt, "{token}");
+            assert_eq!(matches!(jwt, Err(CallerError::Unreadable(..))), is_unreadable, "{token}");
+        }
     }
 
     #[test]
