@@ -197,7 +197,7 @@ mod tests {
         clock.advance(Duration::from_secs(seconds));
         match activity.look(&mut seen) {
             Finding::Wait(_) => Finding::Wait(Duration::ZERO),
-            end => end,
+            end @ (Finding::Idle | Finding::TooSlow) => end,
         }
     }
 

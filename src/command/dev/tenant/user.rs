@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
-use crate::command::dev::encoding::rfc3339;
 
 /// A user of the tenant.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,7 +147,7 @@ impl User {
             members.insert("blocked".to_owned(), json!(blocked));
         }
         if let Some(last_login) = self.last_login {
-            members.insert("last_login".to_owned(), json!(rfc3339(last_login)));
+            members.insert("last_login".to_owned(), json!(last_login.to_string()));
         }
         members
     }
