@@ -70,30 +70,49 @@ pub(super) async fn serve(stream: TcpStream, serving: &Serving, mut phases: watc
         _ = phases.changed() => return,
     };
     let Ok(is_http2) = is_http2 else { return };
+    // Boxed: most connections are HTTP/1.1, and each would keep room for the larger of the two.
     let ended = if is_http2 {
-        let (live, running) = (Arc::clone(&serving.live), Arc::clone(&activity));
-        let service = service_fn(move |request: Request<Incoming>| {
-            let (proxy, running) = (live.proxy(), running.begin());
-            async move { Ok::<_, Infallible>(proxy.handle(request, running).await) }
-        });
-        let io = Watched::new(stream, Heads::http2(PREFACE.len()), &activity);
-        let connection = serving.http2.serve_connection(io, service);
-        drive(connection, http2::Connection::graceful_shutdown, &activity, phases).await
+        Box::pin(serve_http2(stream, serving, &activity, phases)).await
     } else {
-        let service = service_fn(|request: Request<Incoming>| {
-            activity.head_ends();
-            let (proxy, running) = (serving.live.proxy(), activity.begin());
-            // Boxed: an idle connection keeps room for the future, and this one is several KiB.
-            Box::pin(async move { Ok::<_, Infallible>(proxy.handle(request, running).await) })
-        });
-        let io = Watched::new(stream, Heads::Http1, &activity);
-        let connection = serving.http1.serve_connection(io, service);
-        drive(connection, http1::Connection::graceful_shutdown, &activity, phases).await
+        serve_http1(stream, serving, &activity, phases).await
     };
     if let Err(error) = ended {
         // Callers leave and strangers send nonsense: not worth a line unless somebody looks.
         tracing::debug!(cause = %crate::telemetry::chain(&error), "connection ended");
     }
+}
+
+async fn serve_http1(
+    stream: TcpStream,
+    serving: &Serving,
+    activity: &Arc<Activity>,
+    phases: watch::Receiver<Phase>,
+) -> Result<(), hyper::Error> {
+    let service = service_fn(|request: Request<Incoming>| {
+        activity.head_ends();
+        let (proxy, running) = (serving.live.proxy(), activity.begin());
+        // Boxed: an idle connection keeps room for the future, and this one is several KiB.
+        Box::pin(async move { Ok::<_, Infallible>(proxy.handle(request, running).await) })
+    });
+    let io = Watched::new(stream, Heads::Http1, activity);
+    let connection = serving.http1.serve_connection(io, service);
+    drive(connection, http1::Connection::graceful_shutdown, activity, phases).await
+}
+
+async fn serve_http2(
+    stream: TcpStream,
+    serving: &Serving,
+    activity: &Arc<Activity>,
+    phases: watch::Receiver<Phase>,
+) -> Result<(), hyper::Error> {
+    let (live, running) = (Arc::clone(&serving.live), Arc::clone(activity));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (proxy, running) = (live.proxy(), running.begin());
+        async move { Ok::<_, Infallible>(proxy.handle(request, running).await) }
+    });
+    let io = Watched::new(stream, Heads::http2(PREFACE.len()), activity);
+    let connection = serving.http2.serve_connection(io, service);
+    drive(connection, http2::Connection::graceful_shutdown, activity, phases).await
 }
 
 /// Polls the connection to its end, has it finish when the phase or its timer says so, and drops it when it must go.
