@@ -149,20 +149,28 @@ fn keep_fresh(verifier: &Arc<Verifier>) -> KeyKeeper {
 /// Puts the old values of what cannot change while running into the new configuration, and names what differed.
 fn keep_fixed(config: &mut Config, old: &Config) -> Vec<&'static str> {
     let mut changed = Vec::new();
-    let (new, old) = (&mut config.server, &old.server);
-    for (name, differs) in [
-        ("server.listen", new.listen != old.listen),
-        ("server.admin_listen", new.admin_listen != old.admin_listen),
-        ("server.workers", new.workers != old.workers),
-        ("server.name", new.name != old.name),
-    ] {
-        if differs {
-            changed.push(name);
-        }
-    }
-    (new.listen, new.admin_listen, new.workers) = (old.listen, old.admin_listen, old.workers);
-    new.name.clone_from(&old.name);
+    let (server, limits) = (&mut config.server, &mut config.limits);
+    keep("server.listen", &mut server.listen, &old.server.listen, &mut changed);
+    keep("server.admin_listen", &mut server.admin_listen, &old.server.admin_listen, &mut changed);
+    keep("server.workers", &mut server.workers, &old.server.workers, &mut changed);
+    keep("server.name", &mut server.name, &old.server.name, &mut changed);
+    keep("limits.connections", &mut limits.connections, &old.limits.connections, &mut changed);
+    keep("limits.request_head_bytes", &mut limits.request_head_bytes, &old.limits.request_head_bytes, &mut changed);
+    let head_timeout = &mut limits.request_head_timeout;
+    keep("limits.request_head_timeout", head_timeout, &old.limits.request_head_timeout, &mut changed);
+    keep("limits.keep_alive", &mut limits.keep_alive, &old.limits.keep_alive, &mut changed);
+    keep("limits.idle_timeout", &mut limits.idle_timeout, &old.limits.idle_timeout, &mut changed);
+    keep("limits.drain", &mut limits.drain, &old.limits.drain, &mut changed);
+    let log_format = &mut config.telemetry.log_format;
+    keep("telemetry.log_format", log_format, &old.telemetry.log_format, &mut changed);
     changed
+}
+
+fn keep<T: Clone + PartialEq>(name: &'static str, new: &mut T, old: &T, changed: &mut Vec<&'static str>) {
+    if new != old {
+        new.clone_from(old);
+        changed.push(name);
+    }
 }
 
 fn requires_scopes(config: &Config) -> bool {
