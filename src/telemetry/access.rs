@@ -150,9 +150,16 @@ impl Drop for Entry {
         record.total = clock.instant().saturating_duration_since(self.begun);
         let provider = record.provider.as_ref().unwrap_or(nobody);
         metrics.request(provider, record.status, record.fault);
-        metrics.step(Step::verify, record.verify);
-        metrics.step(Step::token, record.token);
-        metrics.step(Step::upstream, record.upstream);
+        // A step that was not taken is not timed.
+        if record.subject.is_some() {
+            metrics.step(Step::verify, record.verify);
+        }
+        if !record.token_outcome.is_empty() {
+            metrics.step(Step::token, record.token);
+        }
+        if record.upstream > Duration::ZERO {
+            metrics.step(Step::upstream, record.upstream);
+        }
         if let Some(log) = log {
             log.request(record);
         }

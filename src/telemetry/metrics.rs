@@ -36,7 +36,7 @@ struct StepLabels {
     step: Step,
 }
 
-/// A step of a request, timed.
+/// One of the steps of a request, timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Step {
     /// Who calls.
@@ -45,7 +45,7 @@ pub enum Step {
     /// The token.
     #[expect(non_camel_case_types, reason = "the label's value")]
     token,
-    /// The wait for the head of the provider's answer, which is not ours, to hold the others against.
+    /// The provider, from sending to the head of its answer.
     #[expect(non_camel_case_types, reason = "the label's value")]
     upstream,
 }
@@ -84,7 +84,7 @@ impl Metrics {
             requests.clone(),
         );
         let steps = Family::<StepLabels, Histogram>::new_with_constructor(|| Histogram::new(STEP_BOUNDS));
-        registry.register("step_seconds", "What our own steps of a request cost", steps.clone());
+        registry.register("step_seconds", "What the steps of a request cost", steps.clone());
         let steps =
             [Step::verify, Step::token, Step::upstream].map(|step| steps.get_or_create(&StepLabels { step }).clone());
         let tenant_calls = Family::default();
@@ -115,6 +115,8 @@ impl Metrics {
 
     /// Counts an answered request. `provider` is a configured name or `-`; `fault` is empty for a relayed answer.
     pub fn request(&self, provider: &Arc<str>, status: u16, fault: &'static str) {
+        // RFC 9110 §15: nothing above is a status, and a provider that makes them up must not make series.
+        let status = status.min(600);
         self.requests.get_or_create(&RequestLabels { provider: Arc::clone(provider), status, fault }).inc();
     }
 
