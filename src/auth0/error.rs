@@ -14,7 +14,7 @@ pub enum TenantError {
     Failing(u16),
     /// An answer that is not what the endpoint promises.
     #[error("the tenant's answer makes no sense: {0}")]
-    Nonsense(&'static str, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    Nonsense(&'static str, #[source] Option<Misfit>),
     /// 429, or our own budget for it is used up.
     #[error("the tenant is called as often as it allows")]
     RateLimited {
@@ -32,6 +32,16 @@ pub enum TenantError {
     Misconfigured(&'static str),
 }
 
+/// Where an answer is not the JSON it should be. serde_json's own words quote the value that they complain of, which
+/// may be a token.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind:?} error at line {line}, column {column}")]
+pub struct Misfit {
+    kind: serde_json::error::Category,
+    line: usize,
+    column: usize,
+}
+
 impl TenantError {
     /// An answer that breaks its promise.
     #[must_use]
@@ -39,9 +49,10 @@ impl TenantError {
         Self::Nonsense(what, None)
     }
 
-    /// An answer that breaks its promise, and how.
-    pub(super) fn nonsense_from(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Nonsense(what, Some(Box::new(source)))
+    /// An answer that is not the JSON it should be.
+    pub(super) fn misfit(error: &serde_json::Error) -> Self {
+        let misfit = Misfit { kind: error.classify(), line: error.line(), column: error.column() };
+        Self::Nonsense("it is not the expected JSON", Some(misfit))
     }
 
     /// The outcome's name in `idp_proxy_tenant_calls_total`.

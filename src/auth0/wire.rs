@@ -43,8 +43,7 @@ fn unreachable(error: reqwest::Error) -> TenantError {
 impl Answer {
     /// The body as JSON, whatever the status.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, TenantError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| TenantError::nonsense_from("it is not the expected JSON", error))
+        serde_json::from_slice(&self.body).map_err(|error| TenantError::misfit(&error))
     }
 
     /// The body as JSON if the status is 200.
