@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::Method;
 use http::uri::PathAndQuery;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::log::Log;
 use super::metrics::{Metrics, Step};
@@ -246,7 +247,12 @@ impl Record {
 /// Longer than any word, and either the beginning that all JSON tokens share or one unbroken run of letters and digits.
 fn push_masked(text: &str, out: &mut String) {
     let looks_like_token = text.len() >= 20 && text.starts_with("eyJ") || text.len() > 100;
-    if looks_like_token { out.push('…') } else { out.push_str(text) }
+    if looks_like_token {
+        out.push('…');
+    } else {
+        // As a well-behaved caller would have sent it (RFC 3986 §2): nothing here reaches a terminal raw.
+        out.extend(utf8_percent_encode(text, CONTROLS));
+    }
 }
 
 fn escape_json(text: &str, out: &mut String) {
