@@ -4,8 +4,6 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
-use crate::error::Error;
-
 /// What a page may read beside the few fields that browsers always show: paging, caching, limits, and whatever tells
 /// what happened. `*` would be simpler, but browsers take it literally where credentials are involved.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
@@ -20,6 +18,11 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PAT
 /// Browsers cap it at two hours (Chromium) or a day (Firefox).
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
+
+/// The page is not one that may read answers.
+#[derive(Debug, thiserror::Error)]
+#[error("the origin of this page is not among the origins that may use this proxy")]
+pub struct OriginNotAllowed;
 
 /// Which origins may use the proxy from a browser.
 pub struct Cors {
@@ -40,20 +43,16 @@ impl Cors {
     /// Admits a request by its `Origin`. Without one it is not a browser's cross-origin request.
     ///
     /// # Errors
-    /// [`Error::OriginNotAllowed`] for an origin that is not listed, two of them, or `null`.
-    pub fn admit(&self, head: &Parts) -> Result<Origin, Error> {
+    /// [`OriginNotAllowed`] for an origin that is not listed, two of them, or `null`.
+    pub fn admit(&self, head: &Parts) -> Result<Origin, OriginNotAllowed> {
         let mut lines = head.headers.get_all(header::ORIGIN).iter();
         let origin = match (lines.next(), lines.next()) {
             (None, _) => return Ok(Origin(None)),
             (Some(origin), None) => origin,
-            (Some(_), Some(_)) => return Err(Error::OriginNotAllowed),
+            (Some(_), Some(_)) => return Err(OriginNotAllowed),
         };
         let is_listed = |text: &str| text == self.own || self.origins.iter().any(|listed| listed == text);
-        if origin.to_str().is_ok_and(is_listed) {
-            Ok(Origin(Some(origin.clone())))
-        } else {
-            Err(Error::OriginNotAllowed)
-        }
+        if origin.to_str().is_ok_and(is_listed) { Ok(Origin(Some(origin.clone()))) } else { Err(OriginNotAllowed) }
     }
 }
 

@@ -9,8 +9,10 @@ use http::StatusCode;
 
 use crate::auth0::TenantError;
 use crate::caller::CallerError;
+use crate::cors::OriginNotAllowed;
 use crate::headers::ForwardError;
 use crate::provider::{PermitError, RouteError};
+use crate::request::HeadError;
 use crate::token::TokenError;
 use crate::upstream::UpstreamError;
 
@@ -23,9 +25,9 @@ pub enum Error {
     /// Asked for something that this proxy does not do.
     #[error("{0}")]
     NotImplemented(&'static str),
-    /// The browser's page is not one that may read answers.
-    #[error("the origin of this page is not among the origins that may use this proxy")]
-    OriginNotAllowed,
+    /// From which page.
+    #[error(transparent)]
+    Origin(#[from] OriginNotAllowed),
     /// No such page.
     #[error("there is nothing at this path; providers are called at /proxy/NAME/…")]
     NotFound,
@@ -214,7 +216,7 @@ impl Error {
         match self {
             Self::BadRequest(_) => Code::BadRequest,
             Self::NotImplemented(_) => Code::NotImplemented,
-            Self::OriginNotAllowed => Code::OriginNotAllowed,
+            Self::Origin(OriginNotAllowed) => Code::OriginNotAllowed,
             Self::NotFound => Code::NotFound,
             Self::Caller(error) => caller(error),
             Self::Route(RouteError::UnknownProvider { .. }) => Code::UnknownProvider,
@@ -238,6 +240,15 @@ impl Error {
             return Some(retry_after);
         }
         (self.code().row().status == StatusCode::SERVICE_UNAVAILABLE).then_some(PAUSE)
+    }
+}
+
+impl From<HeadError> for Error {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::BadRequest(what) => Self::BadRequest(what),
+            HeadError::NotImplemented(what) => Self::NotImplemented(what),
+        }
     }
 }
 

@@ -25,7 +25,8 @@
 //!
 //! # What never happens
 //!
-//! - A room imports only rooms that a request visits before it. A test reads the imports.
+//! - A room imports only rooms that a request visits before it; `error` and `problem`, which know every failure, and
+//!   `proxy` and `server`, which lead through them, come last. A test reads the imports.
 //! - Only `config` reads the environment, only `clock` asks for the time.
 //! - Only `headers` puts a token into a request, and only `error` turns a failure into a status.
 //! - Nothing waits on the network while it holds a lock.

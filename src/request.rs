@@ -5,18 +5,60 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
 
-use crate::error::Error;
+/// Why a request's head is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadError {
+    /// It breaks a rule.
+    #[error("{0}")]
+    BadRequest(&'static str),
+    /// It asks for something that this proxy does not do.
+    #[error("{0}")]
+    NotImplemented(&'static str),
+}
 
-/// Checks the head of a request and tells the host that it names: in lower case, without port; empty in HTTP/1.0
-/// without `Host`. `is_own` tells whether a host is one of ours.
-///
-/// # Errors
-/// [`Error::BadRequest`] for a target or `Host` that is not one, [`Error::NotImplemented`] for CONNECT, TRACE and
-/// WebSocket handshakes.
-pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<String, Error> {
-    // TRACE would echo the injected token (RFC 9110 §9.3.8).
-    if head.method == Method::CONNECT || head.method == Method::TRACE {
-        return Err(Error::NotImplemented("CONNECT and TRACE are not supported"));
+/// The head of a request.
+pub struct Head;
+
+impl Head {
+    /// Checks the head and tells the host that the request names: in lower case, without port; empty in HTTP/1.0
+    /// without `Host`.
+    ///
+    /// # Errors
+    /// [`HeadError::BadRequest`] for a target or `Host` that is not one, [`HeadError::NotImplemented`] for CONNECT, TRACE and
+    /// WebSocket handshakes.
+    pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<Cow<'static, str>, HeadError> {
+        // TRACE would echo the injected token (RFC 9110 §9.3.8).
+        if head.method == Method::CONNECT || head.method == Method::TRACE {
+            return Err(HeadError::NotImplemented("CONNECT and TRACE are not supported"));
+        }
+        let host = host(head)?;
+        if let Some(authority) = head.uri.authority() {
+            if authority.as_str().contains('@') {
+                return Err(HeadError::BadRequest("the target has user information"));
+            }
+            if head.version == Version::HTTP_2 {
+                // RFC 9113 §8.3.1: `:authority` stands for Host, and both together must agree.
+                let named = normalize(authority.as_str());
+                if !host.is_empty() && host != named {
+                    return Err(HeadError::BadRequest("Host and :authority differ"));
+                }
+                check_target(head)?;
+                return Ok(Cow::Owned(named));
+            }
+            // RFC 9112 §3.2.2: the absolute form goes before Host. That we are meant is not taken for granted.
+            let named = normalize(authority.as_str());
+            if !is_own(&named) && named != host {
+                return Err(HeadError::BadRequest("the target names another server"));
+            }
+            if named != host {
+                return Err(HeadError::BadRequest("Host and the target differ"));
+            }
+        }
+        check_target(head)?;
+        if wants_websocket(head) {
+            return Err(HeadError::NotImplemented("WebSockets are not supported"));
+        }
+        Ok(Cow::Owned(host))
     }
     check_target(head)?;
     if wants_websocket(head) {
@@ -41,15 +83,15 @@ pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<String, Erro
 }
 
 /// RFC 9112 §3.2: one Host, and one that is a host.
-fn host(head: &Parts) -> Result<String, Error> {
+fn host(head: &Parts) -> Result<String, HeadError> {
     let mut lines = head.headers.get_all(header::HOST).iter();
     match (lines.next(), lines.next()) {
-        (Some(_), Some(_)) => Err(Error::BadRequest("the request has two Host lines")),
+        (Some(_), Some(_)) => Err(HeadError::BadRequest("the request has two Host lines")),
         (Some(line), None) => {
             let text = line.to_str().ok().filter(|text| is_host(text));
-            text.map(normalize).ok_or(Error::BadRequest("Host is not a host"))
+            text.map(normalize).ok_or(HeadError::BadRequest("Host is not a host"))
         }
-        (None, _) if head.version == Version::HTTP_11 => Err(Error::BadRequest("the request has no Host")),
+        (None, _) if head.version == Version::HTTP_11 => Err(HeadError::BadRequest("the request has no Host")),
         (None, _) => Ok(String::new()),
     }
 }
@@ -76,12 +118,12 @@ fn normalize(host: &str) -> String {
 }
 
 /// Only a path: no `*`, no bare authority, and in HTTP/2 an HTTP scheme.
-fn check_target(head: &Parts) -> Result<(), Error> {
+fn check_target(head: &Parts) -> Result<(), HeadError> {
     if !head.uri.path().starts_with('/') {
-        return Err(Error::BadRequest("the target is not a path"));
+        return Err(HeadError::BadRequest("the target is not a path"));
     }
     if head.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
-        return Err(Error::BadRequest("the target's scheme is not http"));
+        return Err(HeadError::BadRequest("the target's scheme is not http"));
     }
     Ok(())
 }
