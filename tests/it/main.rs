@@ -4,6 +4,22 @@
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod dev;
+#[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod readme;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tidy;
+#[cfg(test)]
+mod usage;

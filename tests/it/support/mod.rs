@@ -1,9 +1,12 @@
 //! What the tests are written with: a proxy in front of a simulated tenant, and an upstream that checks what arrives.
 
+pub mod child;
 pub mod client;
 pub mod rig;
+pub mod slow;
 pub mod upstream;
 
+pub use child::Child;
 pub use client::{Answer, raw};
 pub use rig::{Rig, rig};
 pub use upstream::{Recorded, Upstream};
