@@ -1,0 +1,109 @@
+//! Every command of README.md works as it stands, and every piece of configuration in it is one.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use idp_proxy::config::Config;
+
+use crate::support::Child;
+use crate::support::child::{BINARY, folder};
+
+/// What a fragment is read with.
+const BASE: &str = "[auth0]\ndomain = \"acme.eu.auth0.com\"\naudience = \"https://proxy.example.com\"\nclient_id = \"id\"\n\
+                    client_secret = \"hunter2\"\n";
+
+/// A fenced block: what stands behind the fence, and the lines within, without the fence's own indentation.
+struct Block {
+    kind: String,
+    text: String,
+    line: usize,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn blocks() -> Vec<Block> {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README.md");
+    let mut blocks = Vec::new();
+    let mut lines = readme.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        let Some(kind) = line.trim_start().strip_prefix("```") else { continue };
+        let indent = line.len() - line.trim_start().len();
+        let mut text = String::new();
+        for (_, line) in lines.by_ref().take_while(|(_, line)| line.trim() != "```") {
+            text += line.get(indent..).unwrap_or_default();
+            text.push('\n');
+        }
+        blocks.push(Block { kind: kind.trim().to_owned(), text, line: number + 1 });
+    }
+    blocks
+}
+
+#[test]
+fn every_piece_of_configuration_has_no_faults() {
+    let env = std::collections::BTreeMap::from([("AUTH0_CLIENT_SECRET", "hunter2")]);
+    let mut count = 0;
+    for block in blocks().iter().filter(|block| block.kind.starts_with("toml")) {
+        let text = match block.kind.as_str() {
+            "toml" => block.text.clone(),
+            "toml fragment" => format!("{BASE}{}", block.text),
+            other => panic!("README.md:{}: `{other}` is neither `toml` nor `toml fragment`", block.line),
+        };
+        if let Err(faults) = Config::parse(&text, Path::new("README.md"), &env) {
+            panic!("README.md:{}:\n{faults}", block.line);
+        }
+        count += 1;
+    }
+    assert!(count > 0, "README.md shows no configuration");
+}
+
+/// A line as the shell is to run it here. `cargo run` is the binary that is already built; nothing else is replaced.
+fn as_run(command: &str) -> String {
+    let binary = format!("'{BINARY}'");
+    match command.strip_prefix("cargo run --release").or_else(|| command.strip_prefix("cargo run")) {
+        Some(rest) => binary + rest.trim_start().strip_prefix("--").unwrap_or(rest),
+        None => command.replacen("idp-proxy ", &format!("{binary} "), usize::from(command.starts_with("idp-proxy "))),
+    }
+}
+
+/// What a fresh checkout holds that a command may need, in a folder of its own.
+fn checkout() -> PathBuf {
+    let folder = folder();
+    std::fs::copy(root().join("proxy.toml"), folder.join("proxy.toml")).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn every_command_works_as_it_stands() {
+    let mut count = 0;
+    for block in blocks().iter().filter(|block| block.kind.starts_with("console")) {
+        assert_eq!(block.kind, "console", "README.md:{}", block.line);
+        let folder = checkout();
+        // Killed when the block is through.
+        let mut running = Vec::new();
+        for command in block.text.lines().filter_map(|line| line.strip_prefix("$ ")) {
+            count += 1;
+            let in_background = command.strip_suffix('&').map(str::trim_end);
+            let script = as_run(in_background.unwrap_or(command));
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("set -e; {}{script}", if in_background.is_some() { "exec " } else { "" })]);
+            shell.env("AUTH0_CLIENT_SECRET", "hunter2");
+            // A child of its own removes its folder at the end, so it gets one below the checkout's.
+            if in_background.is_some() {
+                running.push(Child::spawn_in(shell, checkout()).listening().await.ready().await);
+                continue;
+            }
+            let output = tokio::task::spawn_blocking({
+                let folder = folder.clone();
+                move || shell.current_dir(folder).output().unwrap()
+            });
+            let output = output.await.unwrap();
+            let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            assert!(output.status.success(), "README.md:{}: {command}\n{}{}", block.line, told[0], told[1]);
+        }
+        drop(running);
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    assert!(count > 0, "README.md shows no command");
+}
