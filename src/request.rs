@@ -16,68 +16,35 @@ pub enum HeadError {
     NotImplemented(&'static str),
 }
 
-/// The head of a request.
-pub struct Head;
-
-impl Head {
-    /// Checks the head and tells the host that the request names: in lower case, without port; empty in HTTP/1.0
-    /// without `Host`.
-    ///
-    /// # Errors
-    /// [`HeadError::BadRequest`] for a target or `Host` that is not one, [`HeadError::NotImplemented`] for CONNECT, TRACE and
-    /// WebSocket handshakes.
-    pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<Cow<'static, str>, HeadError> {
-        // TRACE would echo the injected token (RFC 9110 §9.3.8).
-        if head.method == Method::CONNECT || head.method == Method::TRACE {
-            return Err(HeadError::NotImplemented("CONNECT and TRACE are not supported"));
-        }
-        let host = host(head)?;
-        if let Some(authority) = head.uri.authority() {
-            if authority.as_str().contains('@') {
-                return Err(HeadError::BadRequest("the target has user information"));
-            }
-            if head.version == Version::HTTP_2 {
-                // RFC 9113 §8.3.1: `:authority` stands for Host, and both together must agree.
-                let named = normalize(authority.as_str());
-                if !host.is_empty() && host != named {
-                    return Err(HeadError::BadRequest("Host and :authority differ"));
-                }
-                check_target(head)?;
-                return Ok(Cow::Owned(named));
-            }
-            // RFC 9112 §3.2.2: the absolute form goes before Host. That we are meant is not taken for granted.
-            let named = normalize(authority.as_str());
-            if !is_own(&named) && named != host {
-                return Err(HeadError::BadRequest("the target names another server"));
-            }
-            if named != host {
-                return Err(HeadError::BadRequest("Host and the target differ"));
-            }
-        }
-        check_target(head)?;
-        if wants_websocket(head) {
-            return Err(HeadError::NotImplemented("WebSockets are not supported"));
-        }
-        Ok(Cow::Owned(host))
+/// Checks the head of a request and tells the host that it names: in lower case, without port; empty in HTTP/1.0
+/// without `Host`. `is_own` tells whether a host is one of ours.
+///
+/// # Errors
+/// [`HeadError::BadRequest`] for a target or `Host` that is not one, [`HeadError::NotImplemented`] for CONNECT, TRACE
+/// and WebSocket handshakes.
+pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<String, HeadError> {
+    // TRACE would echo the injected token (RFC 9110 §9.3.8).
+    if head.method == Method::CONNECT || head.method == Method::TRACE {
+        return Err(HeadError::NotImplemented("CONNECT and TRACE are not supported"));
     }
     check_target(head)?;
     if wants_websocket(head) {
-        return Err(Error::NotImplemented("WebSockets are not supported"));
+        return Err(HeadError::NotImplemented("WebSockets are not supported"));
     }
     let host = host(head)?;
     let Some(authority) = head.uri.authority() else { return Ok(host) };
     if authority.as_str().contains('@') {
-        return Err(Error::BadRequest("the target has user information"));
+        return Err(HeadError::BadRequest("the target has user information"));
     }
     let named = normalize(authority.as_str());
     // RFC 9113 §8.3.1: in HTTP/2 `:authority` stands for Host. RFC 9112 §3.2.2: the absolute form goes before Host, but
     // that we are meant by it is not taken for granted.
     let is_http2 = head.version == Version::HTTP_2;
     if !is_http2 && !is_own(&named) {
-        return Err(Error::BadRequest("the target names another server"));
+        return Err(HeadError::BadRequest("the target names another server"));
     }
     if named != host && !(is_http2 && host.is_empty()) {
-        return Err(Error::BadRequest("Host and the target differ"));
+        return Err(HeadError::BadRequest("Host and the target differ"));
     }
     Ok(named)
 }
