@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, kill_process};
 
@@ -165,11 +165,13 @@ impl Child {
 
     /// Waits until it holds the tenant's keys.
     pub async fn ready(self) -> Self {
-        let deadline = Instant::now() + PATIENCE;
-        while self.admin("/readyz").await.status != 200 {
-            assert!(Instant::now() < deadline, "not ready\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let ready = async {
+            while self.admin("/readyz").await.status != 200 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, ready).await;
+        assert!(waited.is_ok(), "not ready\n{}", self.log());
         self
     }
 }
@@ -184,16 +186,15 @@ impl Drop for Child {
 
 /// What `look` finds within [`PATIENCE`], looking again and again.
 pub async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return Some(found);
+    let found = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        if Instant::now() > deadline {
-            return None;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    };
+    tokio::time::timeout(PATIENCE, found).await.ok()
 }
 
 fn collect(pipe: impl std::io::Read + Send + 'static) -> Written {
