@@ -125,7 +125,7 @@ impl Activity {
             return Finding::TooSlow;
         }
         // A deadline can come to be at any moment, but lies at least this far ahead then.
-        let mut wait = self.patience.head.min(self.patience.idle);
+        let mut wait = self.patience.head.min(self.patience.idle).min(self.patience.keep_alive);
         if head_deadline != 0 {
             wait = wait.min(Duration::from_millis(head_deadline - elapsed));
         }

@@ -35,7 +35,13 @@ pub struct Body {
 
 enum Content {
     Whole(Option<Bytes>),
-    Relayed { incoming: Incoming, idle: Idle },
+    Relayed { incoming: Incoming, waiting: Option<Box<dyn AtEnd>>, idle: Idle, broken: Option<BodyError> },
+}
+
+/// What waits for the end of a provider's answer: the connection that it comes on.
+pub trait AtEnd: Send + Sync {
+    /// The answer was read to its end. It is dropped instead when the answer was not.
+    fn at_end(self: Box<Self>);
 }
 
 /// What happens when the answer has been handed over or was given up: the connection is told, the log line is written.
@@ -64,11 +70,11 @@ impl Body {
         Self { content: Content::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty())), end: None }
     }
 
-    /// The provider's body, streamed; broken if no byte comes for `idle`.
+    /// The provider's body, streamed; broken if no byte comes for `idle`. `waiting` hears of its end.
     #[must_use]
-    pub fn relayed(incoming: Incoming, idle: Duration) -> Self {
+    pub fn relayed(incoming: Incoming, waiting: Option<Box<dyn AtEnd>>, idle: Duration) -> Self {
         let idle = Idle { patience: idle, timer: None, moved: true };
-        Self { content: Content::Relayed { incoming, idle }, end: None }
+        Self { content: Content::Relayed { incoming, waiting, idle, broken: None }, end: None }
     }
 
     /// Has `entry` written once the body has been handed over, and the connection told then.
@@ -85,6 +91,11 @@ impl Body {
     }
 
     fn complete(&mut self) {
+        if let Content::Relayed { waiting, .. } = &mut self.content
+            && let Some(waiting) = waiting.take()
+        {
+            waiting.at_end();
+        }
         if let Some(end) = &mut self.end {
             end.entry.complete();
         }
@@ -99,7 +110,14 @@ impl HttpBody for Body {
         let this = self.get_mut();
         let frame = match &mut this.content {
             Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Content::Relayed { incoming, idle } => match Pin::new(incoming).poll_frame(context) {
+            Content::Relayed { broken, .. } if broken.is_some() => broken.take().map(Err),
+            Content::Relayed { incoming, idle, broken, .. } => match Pin::new(incoming).poll_frame(context) {
+                Poll::Ready(Some(Err(error))) => {
+                    // hyper drops the connection at an error, with what it has not flushed: first it gets a turn to.
+                    *broken = Some(BodyError::Upstream(error));
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Poll::Ready(frame) => {
                     idle.moved = true;
                     frame.map(|frame| frame.map_err(BodyError::Upstream))
@@ -151,8 +169,8 @@ impl Idle {
             if !std::mem::take(&mut self.moved) {
                 return Poll::Ready(());
             }
-            let again = timer.deadline() + patience;
-            timer.as_mut().reset(again);
+            // From now: while the caller took its time, nobody asked the provider for more.
+            timer.as_mut().reset(tokio::time::Instant::now() + patience);
         }
     }
 }
@@ -168,6 +186,7 @@ pub struct RequestBody {
 #[derive(Default)]
 pub struct Upload {
     bytes: AtomicU64,
+    waiting: AtomicBool,
     ended: AtomicBool,
     end: Notify,
 }
@@ -188,9 +207,21 @@ impl Upload {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether all of the body was handed on.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether the provider would take more than the caller has sent.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Waits until all of the body was handed on.
     pub async fn end(&self) {
-        if !self.ended.load(Ordering::Acquire) {
+        if !self.has_ended() {
             self.end.notified().await;
         }
     }
@@ -207,8 +238,11 @@ impl HttpBody for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.incoming).poll_frame(context));
-        let frame = match frame {
+        let frame = Pin::new(&mut this.incoming).poll_frame(context);
+        if let Some(upload) = &this.upload {
+            upload.waiting.store(frame.is_pending(), Ordering::Relaxed);
+        }
+        let frame = match ready!(frame) {
             Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
             Some(Ok(_)) | None => None,
             Some(Err(error)) => Some(Err(BodyError::Caller(error))),
@@ -235,5 +269,23 @@ impl HttpBody for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_counts_while_somebody_waits_and_not_while_the_caller_takes_its_time() {
+        let patience = Duration::from_millis(20);
+        let mut idle = Idle { patience, timer: None, moved: true };
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(idle.poll_silence(&mut context).is_pending());
+        tokio::time::sleep(patience * 5).await;
+        idle.moved = true;
+        assert!(idle.poll_silence(&mut context).is_pending());
+        tokio::time::sleep(patience * 5).await;
+        assert!(idle.poll_silence(&mut context).is_ready());
     }
 }

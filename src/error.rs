@@ -49,9 +49,6 @@ pub enum Error {
     /// What became of it.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// Ours.
-    #[error("the proxy failed; its log has the details under this request id")]
-    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Whose doing it is: who must change something for the request to succeed.
@@ -227,7 +224,6 @@ impl Error {
             Self::Token(error) => token(error),
             Self::Forward(ForwardError::Loop) => Code::LoopDetected,
             Self::Upstream(error) => upstream(error),
-            Self::Internal(_) => Code::Internal,
         }
     }
 
@@ -301,10 +297,10 @@ fn upstream(error: &UpstreamError) -> Code {
         UpstreamError::Unreachable(_) => Code::UpstreamUnreachable,
         UpstreamError::Tls(_) => Code::UpstreamTls,
         UpstreamError::Terminated(_) | UpstreamError::Protocol(_) => Code::UpstreamProtocol,
-        UpstreamError::ConnectTimeout(_) | UpstreamError::FirstByteTimeout | UpstreamError::UploadStalled => {
+        UpstreamError::ConnectTimeout | UpstreamError::FirstByteTimeout | UpstreamError::UploadStalled => {
             Code::UpstreamTimeout
         }
-        UpstreamError::Caller(_) => Code::BadRequest,
+        UpstreamError::Caller(_) | UpstreamError::CallerStalled => Code::BadRequest,
         UpstreamError::NoClient => Code::Internal,
     }
 }

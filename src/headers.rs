@@ -1,6 +1,6 @@
 //! Which headers pass, in both directions. Pure; the only place that writes the injected token into a request.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 
@@ -60,14 +60,20 @@ pub enum ForwardError {
 /// The rules of one deployment for the way to a provider.
 pub struct Rules {
     pseudonym: String,
+    /// The line in `Via` for a request that came by HTTP/1.0, 1.1 and 2.
+    via: [HeaderValue; 3],
     propagate: bool,
 }
 
 impl Rules {
     /// Rules under which this deployment is called `pseudonym` in `Via`.
-    #[must_use]
-    pub fn new(pseudonym: String, propagate: bool) -> Self {
-        Self { pseudonym, propagate }
+    ///
+    /// # Errors
+    /// When no header can carry the pseudonym, which a checked configuration rules out.
+    pub fn new(pseudonym: String, propagate: bool) -> Result<Self, InvalidHeaderValue> {
+        let line = |version: &str| HeaderValue::try_from(format!("{version} {pseudonym}"));
+        let via = [line("1.0")?, line("1.1")?, line("2")?];
+        Ok(Self { pseudonym, via, propagate })
     }
 
     /// Turns the head of a caller's request into that of the request to the provider, in place.
@@ -125,15 +131,13 @@ impl Rules {
 
     /// RFC 9110 §7.6.3: a line behind those that came, with the version in which the request was received.
     fn append_via(&self, head: &mut Parts) {
-        let version = match head.version {
-            Version::HTTP_10 => "1.0",
-            Version::HTTP_2 => "2",
-            _ => "1.1",
+        let [http10, http11, http2] = &self.via;
+        let line = match head.version {
+            Version::HTTP_10 => http10,
+            Version::HTTP_2 => http2,
+            _ => http11,
         };
-        let line = [version, " ", &self.pseudonym].concat();
-        if let Ok(value) = HeaderValue::from_maybe_shared(hyper::body::Bytes::from(line)) {
-            head.headers.append(header::VIA, value);
-        }
+        head.headers.append(header::VIA, line.clone());
     }
 }
 
@@ -173,13 +177,16 @@ impl CallerSide {
 
 /// Removes the fields that `doomed` names and those that `Connection` nominates, of which all lines count.
 fn remove(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
-    let mut names: Vec<HeaderName> = Vec::new();
-    for line in headers.get_all(header::CONNECTION) {
-        let nominated = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        names.extend(nominated.filter_map(|name| HeaderName::from_bytes(name).ok()));
+    let nominated = |line: &HeaderValue| {
+        let names = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect::<Vec<_>>()
+    };
+    let nominated: Vec<HeaderName> = headers.get_all(header::CONNECTION).iter().flat_map(nominated).collect();
+    for name in nominated {
+        headers.remove(name);
     }
-    names.extend(headers.keys().filter(|name| doomed(name.as_str())).cloned());
-    for name in names {
+    // Few are doomed, so looking again from the start costs less than a list of them.
+    while let Some(name) = headers.keys().find(|name| doomed(name.as_str())).cloned() {
         headers.remove(name);
     }
 }

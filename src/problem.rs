@@ -60,6 +60,10 @@ impl Pages {
         if let Some(pause) = error.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(pause.as_secs_f64().ceil() as u64));
         }
+        if matches!(error, Error::BadRequest(_)) {
+            // Whoever is mistaken about a request's head may be mistaken about where its body ends (RFC 9112 §9.6).
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(challenge) = self.challenge(error, &row) {
             insert_text(headers, header::WWW_AUTHENTICATE, &challenge);
         }

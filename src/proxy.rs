@@ -19,10 +19,11 @@ use crate::problem::{PROXY_STATUS, Pages};
 use crate::provider::{PREFIX, Providers};
 use crate::request;
 use crate::telemetry;
-use crate::telemetry::access::{Book, Entry, Millis, Record};
+use crate::telemetry::access::{Book, Entry, Record};
+use crate::telemetry::digits::push_millis;
 use crate::telemetry::request_id::RequestIds;
 use crate::token::Tokens;
-use crate::upstream::{self, Upstream};
+use crate::upstream::Upstream;
 
 /// Everything a request visits, built from one configuration.
 pub struct Proxy {
@@ -115,14 +116,14 @@ impl Proxy {
         host: &str,
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
+        let begun = entry.begun();
         // First of all: what comes back to us carries the provider's token in place of the caller's.
         self.rules.refuse_loop(&head.headers)?;
-        let began = self.clock.instant();
         let bearer = Bearer::take(head)?;
         let caller = self.verifier.verify(&bearer).await?;
         let verified = self.clock.instant();
         entry.note(|record| {
-            record.verify = verified - began;
+            record.verify = verified.saturating_duration_since(begun);
             record.subject = Some(Arc::clone(caller.subject()));
         });
 
@@ -133,11 +134,10 @@ impl Proxy {
             return Ok(answer);
         }
 
-        let asked = self.clock.instant();
         let token = self.tokens.get(&call).await;
         let found = self.clock.instant();
         entry.note(|record| {
-            record.token = found - asked;
+            record.token = found - verified;
             record.token_outcome = token.as_ref().map_or("refused", |(_, outcome)| *outcome);
         });
         let (token, _) = token?;
@@ -145,13 +145,11 @@ impl Proxy {
         let side = self.rules.for_upstream(head, &call, &token);
         let provider = call.provider();
         let (body, upload) = RequestBody::new(body);
-        let address = upstream::address(provider.scheme(), provider.authority(), call.target());
-        head.uri = address.map_err(|error| Error::Internal(error.into()))?;
         let request = Request::from_parts(std::mem::replace(head, Request::new(()).into_parts().0), body);
 
-        let response = self.upstream.send(provider, request, upload).await;
+        let sent = self.upstream.send(provider, call.target(), request, upload).await;
         entry.note(|record| record.upstream = self.clock.instant() - found);
-        let response = response?;
+        let (response, lease) = sent?;
         if response.status() == StatusCode::UNAUTHORIZED {
             self.tokens.reject(&token);
         }
@@ -160,7 +158,7 @@ impl Proxy {
         let received = head.status;
         headers::for_caller(&mut head, side);
         head.headers.append(PROXY_STATUS, received_status(received));
-        Ok(Response::from_parts(head, Body::relayed(body, self.idle_timeout)))
+        Ok(Response::from_parts(head, Body::relayed(body, lease, self.idle_timeout)))
     }
 
     fn is_own(&self, host: &str) -> bool {
@@ -180,15 +178,19 @@ fn received_status(status: StatusCode) -> HeaderValue {
 
 /// W3C Server Timing: what our own steps cost, for the browser's own diagram.
 fn server_timing(record: &Record) -> Option<HeaderValue> {
-    use std::fmt::Write as _;
     record.subject.as_ref()?;
     let mut text = String::with_capacity(80);
-    let _ = write!(text, "verify;dur={}", Millis(record.verify));
+    text.push_str("verify;dur=");
+    push_millis(&mut text, record.verify);
     if !record.token_outcome.is_empty() {
-        let _ = write!(text, ", token;dur={};desc={}", Millis(record.token), record.token_outcome);
+        text.push_str(", token;dur=");
+        push_millis(&mut text, record.token);
+        text.push_str(";desc=");
+        text.push_str(record.token_outcome);
     }
     if record.upstream > Duration::ZERO {
-        let _ = write!(text, ", upstream;dur={}", Millis(record.upstream));
+        text.push_str(", upstream;dur=");
+        push_millis(&mut text, record.upstream);
     }
     HeaderValue::from_maybe_shared(hyper::body::Bytes::from(text)).ok()
 }

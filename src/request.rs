@@ -27,6 +27,7 @@ pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<String, Head
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         return Err(HeadError::NotImplemented("CONNECT and TRACE are not supported"));
     }
+    check_coding(head)?;
     check_target(head)?;
     if wants_websocket(head) {
         return Err(HeadError::NotImplemented("WebSockets are not supported"));
@@ -47,6 +48,17 @@ pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<String, Head
         return Err(HeadError::BadRequest("Host and the target differ"));
     }
     Ok(named)
+}
+
+/// hyper takes chunks off as soon as `chunked` comes last, and the body goes on without the codings before it, which
+/// nobody could undo then (RFC 9112 §6.1).
+fn check_coding(head: &Parts) -> Result<(), HeadError> {
+    let mut lines = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Ok(()),
+        (Some(line), None) if line.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (Some(_), _) => Err(HeadError::BadRequest("the transfer coding is not one `chunked`")),
+    }
 }
 
 /// RFC 9112 §3.2: one Host, and one that is a host.

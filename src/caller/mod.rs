@@ -117,14 +117,16 @@ impl Verifier {
     pub async fn verify(&self, bearer: &Bearer) -> Result<Caller, CallerError> {
         let digest = digest_of(bearer.expose());
         if let Some(remembered) = self.remembered.get(&digest) {
-            if remembered.expires <= self.clock.now() {
+            let now = self.clock.now();
+            if remembered.expires <= now {
                 return Err(CallerError::Expired);
             }
-            if self.issuer(remembered.issuer).is_some_and(|issuer| remembered.is_current(&issuer.keys, &self.clock)) {
+            if self.issuer(remembered.issuer).is_some_and(|issuer| remembered.is_current(&issuer.keys, now)) {
                 return Ok(Caller(remembered));
             }
         }
-        let remembered = Arc::new(self.verify_anew(bearer).await?);
+        // Boxed: it is rare and large, and every request's future would keep room for it.
+        let remembered = Arc::new(Box::pin(self.verify_anew(bearer)).await?);
         self.remembered.insert(digest, Arc::clone(&remembered));
         Ok(Caller(remembered))
     }

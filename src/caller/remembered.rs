@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::key_set::KeySet;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 
 /// How long a token may be believed without a look at the key set: a revoked key is honoured no longer than this.
 const BELIEF: Duration = Duration::from_secs(600);
@@ -25,8 +25,8 @@ pub(super) struct Remembered {
 
 impl Remembered {
     /// Whether the signature need not be checked again: no key has left the set since, and it was not long ago.
-    pub(super) fn is_current(&self, keys: &KeySet, clock: &Clock) -> bool {
-        self.key_revision == keys.revision() && clock.now().since(self.verified_at) < BELIEF
+    pub(super) fn is_current(&self, keys: &KeySet, now: Timestamp) -> bool {
+        self.key_revision == keys.revision() && now.since(self.verified_at) < BELIEF
     }
 }
 

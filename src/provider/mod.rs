@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::caller::Caller;
@@ -34,18 +34,6 @@ impl Provider {
     #[must_use]
     pub fn connection(&self) -> &str {
         &self.settings.connection
-    }
-
-    /// The scheme its API is called with.
-    #[must_use]
-    pub fn scheme(&self) -> &Scheme {
-        &self.settings.base_url.scheme
-    }
-
-    /// Host and port of its API.
-    #[must_use]
-    pub fn authority(&self) -> &Authority {
-        &self.settings.base_url.authority
     }
 
     /// The header that carries the injected token.

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -32,6 +32,9 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// How long an idle connection may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Between two looks at a beginning that may become the one of HTTP/2.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What all connections are served with.
 pub(super) struct Serving {
@@ -46,7 +49,9 @@ impl Serving {
     pub(super) fn new(live: Arc<Live>, clock: Clock, patience: Patience, head_bytes: usize) -> Self {
         let mut http1 = http1::Builder::new();
         // The timers are ours: hyper's header timeout also runs between requests, and HTTP/2 has none.
-        http1.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(head_bytes);
+        http1.timer(TokioTimer::new()).header_read_timeout(None);
+        // Of the two only the second is exact: a buffer may have grown larger when it is looked at.
+        http1.max_buf_size(head_bytes).max_header_size(head_bytes);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -172,20 +177,24 @@ async fn watch_over(activity: &Activity) -> End {
 /// Looks at the first bytes without taking them.
 async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut buffer = [0; PREFACE.len()];
+    let mut pause = FIRST_PAUSE;
     loop {
+        // Before the bytes, which are all there if no more can come.
+        let is_at_end = stream.ready(Interest::READABLE).await?.is_read_closed();
         let count = stream.peek(&mut buffer).await?;
         let seen = buffer.get(..count).unwrap_or_default();
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
         if !PREFACE.starts_with(seen) {
             return Ok(false);
         }
         if count == PREFACE.len() {
             return Ok(true);
         }
+        if count == 0 || is_at_end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         // The rest is on its way, but the socket is readable already, so only time can pass.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
     }
 }
 

@@ -61,7 +61,7 @@ impl Live {
         let pseudonym = config.server.name.clone().unwrap_or_else(|| format!("idp-proxy-{number:012x}"));
         let request_ids = Arc::new(RequestIds::new());
         let kept = Kept::new(config, &surroundings)?;
-        let proxy = assemble(&kept, &surroundings, address, &pseudonym, &request_ids);
+        let proxy = assemble(&kept, &surroundings, address, &pseudonym, &request_ids)?;
         Ok(Self {
             proxy: ArcSwap::from_pointee(proxy),
             kept: Mutex::new(kept),
@@ -88,7 +88,7 @@ impl Live {
             let needs_restart = keep_fixed(&mut config, &old.config);
             (Kept::succeed(config, &old, &self.surroundings)?, needs_restart)
         };
-        let proxy = assemble(&kept, &self.surroundings, self.address, &self.pseudonym, &self.request_ids);
+        let proxy = assemble(&kept, &self.surroundings, self.address, &self.pseudonym, &self.request_ids)?;
         // A new tenant's keys first, if they can be had: nobody is refused for a reload.
         let patience = kept.config.limits.tenant_timeout;
         let verifier = Arc::clone(&kept.verifier);
@@ -188,18 +188,18 @@ fn assemble(
     address: SocketAddr,
     pseudonym: &str,
     request_ids: &Arc<RequestIds>,
-) -> Proxy {
+) -> io::Result<Proxy> {
     let config = &kept.config;
     let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let public_host = public_url.split_once("://").map_or("", |(_, host)| host);
     let public_host = public_host.split(':').next().unwrap_or_default().to_owned();
     let log = surroundings.log.clone().filter(|_| config.telemetry.access_log);
-    Proxy {
+    Ok(Proxy {
         verifier: Arc::clone(&kept.verifier),
         providers: Providers::new(config),
         tokens: Arc::clone(&kept.tokens),
         upstream: Arc::clone(&kept.upstream),
-        rules: Rules::new(pseudonym.to_owned(), config.telemetry.propagate),
+        rules: Rules::new(pseudonym.to_owned(), config.telemetry.propagate).map_err(io::Error::other)?,
         cors: Cors::new(&config.cors.origins, &public_url),
         pages: Pages::new(public_url, config.auth0.audience.clone(), config.auth0.issuers.clone()),
         own_hosts: vec![public_host, address.ip().to_string(), "localhost".to_owned()],
@@ -207,5 +207,5 @@ fn assemble(
         book: Book::new(log, surroundings.metrics.clone(), surroundings.clock.clone()),
         request_ids: Arc::clone(request_ids),
         clock: surroundings.clock.clone(),
-    }
+    })
 }

@@ -3,14 +3,12 @@
 //! Query values, tokens and users' names never get here: the query is kept as its names, a path segment that looks like
 //! a token is masked, the subject is a hash whose salt lives as long as the process.
 
-use std::fmt::{self, Write as _};
-use std::hash::BuildHasher;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use http::uri::PathAndQuery;
-use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::log::Log;
 use super::metrics::{Metrics, Step};
@@ -20,9 +18,17 @@ use crate::clock::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId(pub [u8; 24]);
 
+impl RequestId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(std::str::from_utf8(&self.0).unwrap_or_default())
+        formatter.write_str(self.as_str())
     }
 }
 
@@ -164,164 +170,5 @@ impl Drop for Entry {
         if let Some(log) = log {
             log.request(record);
         }
-    }
-}
-
-impl Record {
-    /// The line for people.
-    pub fn write_text(&self, out: &mut String, salt: &impl BuildHasher) {
-        let provider = self.provider.as_deref().unwrap_or("-");
-        let _ = write!(out, "{} {} {} {provider} ", self.at, Status(self.status), self.method);
-        self.write_target(out);
-        let _ = write!(out, "  {} ms", Millis(self.total));
-        if self.upstream > Duration::ZERO {
-            let (verify, token, upstream) = (Millis(self.verify), Millis(self.token), Millis(self.upstream));
-            let _ = write!(out, " (verify {verify}, token {} {token}, upstream {upstream})", self.token_outcome);
-        }
-        if let Some(code) = self.code {
-            let _ = write!(out, "  {code}, fault of the {}", self.fault);
-        }
-        if !self.complete {
-            out.push_str("  incomplete");
-        }
-        if let Some(subject) = &self.subject {
-            let _ = write!(out, "  user={:016x}", salt.hash_one(subject));
-        }
-        let _ = writeln!(out, "  id={}", self.request_id);
-    }
-
-    /// The line for machines: one JSON object.
-    pub fn write_json(&self, out: &mut String, salt: &impl BuildHasher) {
-        let _ = write!(
-            out,
-            r#"{{"ts":"{}","level":"INFO","event":"request","request_id":"{}","method":"{}","path":""#,
-            self.at, self.request_id, self.method,
-        );
-        let mut target = String::new();
-        self.write_target(&mut target);
-        escape_json(&target, out);
-        let _ = write!(out, r#"","status":{}"#, self.status);
-        if let Some(provider) = &self.provider {
-            let _ = write!(out, r#","provider":"{provider}""#);
-        }
-        if let Some(code) = self.code {
-            let _ = write!(out, r#","code":"{code}","fault":"{}""#, self.fault);
-        }
-        if let Some(subject) = &self.subject {
-            let _ = write!(out, r#","sub_hash":"{:016x}""#, salt.hash_one(subject));
-        }
-        let (total, verify) = (Millis(self.total), Millis(self.verify));
-        let _ = write!(out, r#","total_ms":{total},"verify_ms":{verify},"token_ms":{}"#, Millis(self.token));
-        if !self.token_outcome.is_empty() {
-            let _ = write!(out, r#","token_outcome":"{}""#, self.token_outcome);
-        }
-        let _ = write!(out, r#","upstream_ms":{},"bytes_out":{}"#, Millis(self.upstream), self.bytes_out);
-        let _ = writeln!(out, r#","complete":{}}}"#, self.complete);
-    }
-
-    /// The path as it came, its token-like segments masked, and the names in the query.
-    fn write_target(&self, out: &mut String) {
-        let Some(target) = &self.target else {
-            out.push('-');
-            return;
-        };
-        for (index, segment) in target.path().split('/').enumerate() {
-            if index > 0 {
-                out.push('/');
-            }
-            push_masked(segment, out);
-        }
-        for (index, pair) in target.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
-            out.push(if index == 0 { '?' } else { '&' });
-            match pair.split_once('=') {
-                Some((name, _)) => {
-                    push_masked(name, out);
-                    out.push_str("=…");
-                }
-                None => push_masked(pair, out),
-            }
-        }
-    }
-}
-
-/// Longer than any word, and either the beginning that all JSON tokens share or one unbroken run of letters and digits.
-fn push_masked(text: &str, out: &mut String) {
-    let looks_like_token = text.len() >= 20 && text.starts_with("eyJ") || text.len() > 100;
-    if looks_like_token {
-        out.push('…');
-    } else {
-        // As a well-behaved caller would have sent it (RFC 3986 §2): nothing here reaches a terminal raw.
-        out.extend(utf8_percent_encode(text, CONTROLS));
-    }
-}
-
-fn escape_json(text: &str, out: &mut String) {
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            control if control.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(control));
-            }
-            other => out.push(other),
-        }
-    }
-}
-
-/// Milliseconds with three digits, without going through a float.
-pub struct Millis(pub Duration);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.as_micros();
-        write!(formatter, "{}.{:03}", micros / 1000, micros % 1000)
-    }
-}
-
-struct Status(u16);
-
-impl fmt::Display for Status {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 { formatter.write_str("---") } else { write!(formatter, "{}", self.0) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::hash::RandomState;
-
-    use super::*;
-
-    fn lines(target: &str) -> (String, String) {
-        let clock = crate::clock::Clock::system();
-        let book = Book::new(None, Metrics::new(), clock);
-        let target: PathAndQuery = target.parse().unwrap();
-        let mut entry = book.begin(RequestId(*b"abcdefghijklmnopqrstuvwx"), &Method::GET, Some(&target));
-        entry.note(|record| record.subject = Some(Arc::from("github|583231")));
-        let (mut text, mut json) = (String::new(), String::new());
-        let record = entry.record().unwrap();
-        record.write_text(&mut text, &RandomState::new());
-        record.write_json(&mut json, &RandomState::new());
-        (text, json)
-    }
-
-    #[test]
-    fn query_values_tokens_and_subjects_are_in_neither_line() {
-        let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
-        let (text, json) = lines(&format!("/proxy/github/user/{token}?q=hunter2&{token}&page=3"));
-        for line in [&text, &json] {
-            for secret in [token, "hunter2", "583231"] {
-                assert!(!line.contains(secret), "{line}");
-            }
-            assert!(line.contains("/proxy/github/user/…?q=…&…&page=…"), "{line}");
-        }
-    }
-
-    #[test]
-    fn the_json_line_is_json_whatever_the_path_holds() {
-        let (_, json) = lines("/a\"b{}|");
-        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(value["path"], "/a\"b{}|");
-        assert_eq!(value["request_id"], "abcdefghijklmnopqrstuvwx");
     }
 }

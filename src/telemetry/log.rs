@@ -1,7 +1,6 @@
 //! The log: lines are queued by whoever has them and written by one thread, many at a time, so no request waits for a
 //! terminal or a pipe. What cannot be written in time is counted and dropped, never waited for.
 
-use std::hash::RandomState;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::access::Record;
+use super::line::Lines;
 use super::metrics::Metrics;
 
 /// How long the writer collects lines after the first.
@@ -50,7 +50,7 @@ impl Log {
     pub fn start(json: bool, sink: impl Write + Send + 'static, metrics: Metrics) -> io::Result<Self> {
         let queue = Mutex::default();
         let log = Self(Arc::new(Shared { queue, filled: Condvar::new(), emptied: Condvar::new(), metrics }));
-        let writer = Writer { shared: Arc::downgrade(&log.0), json, salt: RandomState::new(), sink: Box::new(sink) };
+        let writer = Writer { shared: Arc::downgrade(&log.0), json, lines: Lines::default(), sink: Box::new(sink) };
         std::thread::Builder::new().name("log".into()).spawn(move || writer.run())?;
         Ok(log)
     }
@@ -95,7 +95,7 @@ impl Shared {
 struct Writer {
     shared: std::sync::Weak<Shared>,
     json: bool,
-    salt: RandomState,
+    lines: Lines,
     sink: Box<dyn Write + Send>,
 }
 
@@ -107,8 +107,8 @@ impl Writer {
             text.clear();
             for item in items {
                 match item {
-                    Item::Request(record) if self.json => record.write_json(&mut text, &self.salt),
-                    Item::Request(record) => record.write_text(&mut text, &self.salt),
+                    Item::Request(record) if self.json => self.lines.write_json(&record, &mut text),
+                    Item::Request(record) => self.lines.write_text(&record, &mut text),
                     Item::Line(line) => text.push_str(&String::from_utf8_lossy(&line)),
                 }
             }

@@ -1,6 +1,8 @@
 //! What is written down: metrics, log lines. A leaf: it knows no room, and nothing secret reaches it.
 
 pub mod access;
+pub mod digits;
+pub mod line;
 pub mod log;
 pub mod metrics;
 pub mod request_id;

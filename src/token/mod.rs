@@ -160,7 +160,8 @@ impl Tokens {
         let held = self.users.get(call.caller().subject());
         let found = match held {
             Some(record) => self.look_up(call, record).await,
-            None => self.fetch(call).await.map(|token| (token, "miss")),
+            // Boxed, here and below: what is rare must not make every request's future larger.
+            None => Box::pin(self.fetch(call)).await.map(|token| (token, "miss")),
         };
         self.metrics.token_lookup(found.as_ref().map_or("refused", |(_, outcome)| *outcome));
         found
@@ -180,9 +181,9 @@ impl Tokens {
                 }
                 Ok((token(&record, account, call)?, "hit"))
             }
-            Standpoint::Usable(account) => self.recheck(call, &record, account).await,
+            Standpoint::Usable(account) => Box::pin(self.recheck(call, &record, account)).await,
             Standpoint::Refused(error) if age < REFUSAL_LIFE => Err(error),
-            Standpoint::Refused(_) | Standpoint::Doubtful => Ok((self.fetch(call).await?, "miss")),
+            Standpoint::Refused(_) | Standpoint::Doubtful => Ok((Box::pin(self.fetch(call)).await?, "miss")),
         }
     }
 

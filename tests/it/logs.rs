@@ -19,7 +19,7 @@ async fn lines(child: &mut Child) -> Vec<Value> {
     assert_eq!(child.stop().await, Some(0), "{}", child.log());
     let log = child.log();
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    log.lines().map(parse).filter(|line: &Value| line["event"] == "request").collect()
+    log.lines().map(parse).filter(|line: &Value| line["message"] == "request").collect()
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn every_request_is_one_json_line_that_says_what_happened() {
     assert_eq!(first["sub_hash"], second["sub_hash"], "one user, one hash");
     for (line, answer) in lines.iter().zip([relayed, refused, anonymous]) {
         assert_eq!(line["request_id"].as_str(), answer.header("x-request-id"));
-        assert!(line["ts"].as_str().unwrap().ends_with('Z') && line["level"].is_string(), "{line}");
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z') && line["level"].is_string(), "{line}");
         for field in ["total_ms", "verify_ms", "token_ms", "upstream_ms", "bytes_out"] {
             assert!(line[field].is_number(), "no {field} in {line}");
         }

@@ -1,0 +1,79 @@
+//! Why a provider gave no answer, found in the chain of causes.
+
+use std::error::Error as StdError;
+
+use super::connect::ConnectTimeout;
+use super::pool::SendError;
+use super::stall::Stalled;
+use crate::body::BodyError;
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why a provider gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// No connection: name unknown, refused, no route.
+    #[error("the provider cannot be reached")]
+    Unreachable(#[source] Cause),
+    /// No TLS: certificate not valid for it, or no common version.
+    #[error("no secure connection to the provider can be made")]
+    Tls(#[source] Cause),
+    /// No connection within `connect_timeout`.
+    #[error("the provider cannot be reached in time")]
+    ConnectTimeout,
+    /// The connection broke before the answer's head was complete.
+    #[error("the provider broke the connection off before it answered")]
+    Terminated(#[source] Cause),
+    /// An answer that is not HTTP, or not one to this request.
+    #[error("the provider's answer is not proper HTTP")]
+    Protocol(#[source] Option<Cause>),
+    /// The head of the answer did not begin within `first_byte_timeout`.
+    #[error("the provider did not answer in time")]
+    FirstByteTimeout,
+    /// The provider stopped taking the request's body.
+    #[error("the provider took no more of the request's body")]
+    UploadStalled,
+    /// The caller's own request broke off.
+    #[error("the request's body broke off")]
+    Caller(#[source] Cause),
+    /// The caller stopped sending the request's body.
+    #[error("no more of the request's body came")]
+    CallerStalled,
+    /// The provider is not one this client was built for.
+    #[error("the provider has no client")]
+    NoClient,
+}
+
+impl From<SendError> for UpstreamError {
+    fn from(error: SendError) -> Self {
+        let (is_connect, cause): (bool, Cause) = match error {
+            SendError::Connect(cause) => (true, cause),
+            SendError::Exchange(cause) => (false, cause.into()),
+        };
+        let mut is_protocol = false;
+        let mut next: Option<&(dyn StdError + 'static)> = Some(&*cause);
+        while let Some(current) = next {
+            if current.is::<ConnectTimeout>() {
+                return Self::ConnectTimeout;
+            }
+            if current.is::<Stalled>() {
+                return Self::UploadStalled;
+            }
+            if current.is::<rustls::Error>() {
+                return Self::Tls(cause);
+            }
+            if let Some(BodyError::Caller(_)) = current.downcast_ref() {
+                return Self::Caller(cause);
+            }
+            is_protocol |= current.downcast_ref().is_some_and(hyper::Error::is_parse);
+            // An io::Error shows what it wraps as its own words, not as its source.
+            let wrapped = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            next = wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| current.source());
+        }
+        match (is_connect, is_protocol) {
+            (true, _) => Self::Unreachable(cause),
+            (false, true) => Self::Protocol(Some(cause)),
+            (false, false) => Self::Terminated(cause),
+        }
+    }
+}

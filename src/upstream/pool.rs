@@ -1,0 +1,261 @@
+//! The connections to one provider: kept while they are good, handed from request to request.
+//!
+//! hyper-util's client does this for any number of hosts and races a new connection against one that may come free;
+//! for one host that costs two tasks, a channel and a copy of its settings for each request, which is a third of what
+//! a forwarded request costs us.
+
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Request, Uri};
+use hyper::client::conn::{http1, http2};
+use hyper_util::client::legacy::connect::Connection;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::Answer;
+use super::connect::{Connector, Transport};
+use crate::body::{AtEnd, RequestBody, Upload};
+
+/// An idle connection is kept for between one and two of these; providers' edges close theirs after one to several
+/// minutes, and one that is closed under a request costs a second attempt.
+const IDLE: Duration = Duration::from_secs(30);
+/// Idle connections to one provider. More than this after a burst are closed.
+const IDLE_MAX: usize = 1024;
+/// A pooled HTTP/2 connection whose network path has died swallows requests until a ping notices.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest head of an answer, in bytes, and in HTTP/1.1 also how much of a body is read ahead.
+const ANSWER_HEAD_BYTES_MAX: usize = 256 * 1024;
+
+/// The pool of one provider.
+pub(super) struct Pool(Arc<Shared>);
+
+struct Shared {
+    connector: Connector,
+    /// `https://api.github.com/`: where connections lead.
+    origin: Uri,
+    /// What `Host` says in HTTP/1.1.
+    host: HeaderValue,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last one in is the first one out: it is the least likely to be closed by now.
+    idle: Vec<Idle>,
+    /// One connection serves all requests.
+    http2: Option<http2::SendRequest<RequestBody>>,
+    /// Counts the reaper's rounds.
+    round: u32,
+    is_reaped: bool,
+}
+
+struct Idle {
+    sender: http1::SendRequest<RequestBody>,
+    round: u32,
+}
+
+/// A connection to send a request on.
+enum Sender {
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+/// An HTTP/1.1 connection that is busy with an answer. It goes back to its pool when the answer was read to its end,
+/// and is closed when this is dropped before.
+struct Lease {
+    sender: http1::SendRequest<RequestBody>,
+    pool: Weak<Shared>,
+    upload: Option<Arc<Upload>>,
+}
+
+/// Where sending failed.
+pub(super) enum SendError {
+    /// No connection.
+    Connect(Box<dyn StdError + Send + Sync>),
+    /// On a connection.
+    Exchange(hyper::Error),
+}
+
+impl Pool {
+    /// A pool of connections to `origin`. Nothing is connected yet.
+    pub(super) fn new(connector: Connector, origin: Uri, host: HeaderValue) -> Self {
+        Self(Arc::new(Shared { connector, origin, host, state: Mutex::default() }))
+    }
+
+    /// Sends a request to `target` and waits for the head of the answer.
+    ///
+    /// A request that provably never left (an idle connection was closed under it) is sent once more on a new one.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+        target: &PathAndQuery,
+        upload: Option<&Arc<Upload>>,
+    ) -> Result<Answer, SendError> {
+        let mut pooled = self.0.take_idle().await;
+        loop {
+            let is_fresh = pooled.is_none();
+            let sender = match pooled.take() {
+                Some(sender) => sender,
+                // Boxed: a future keeps room for all that it may wait for, and is moved several times.
+                None => Box::pin(self.0.connect()).await.map_err(SendError::Connect)?,
+            };
+            let failure = match sender {
+                Sender::Http1(mut sender) => {
+                    self.0.address_http1(&mut request, target);
+                    match sender.try_send_request(request).await {
+                        Ok(response) => {
+                            let pool = Arc::downgrade(&self.0);
+                            let lease = Lease { sender, pool, upload: upload.cloned() };
+                            return Ok((response, Some(Box::new(lease))));
+                        }
+                        Err(failure) => failure,
+                    }
+                }
+                Sender::Http2(mut sender) => {
+                    self.0.address_http2(&mut request, target);
+                    match sender.try_send_request(request).await {
+                        Ok(response) => return Ok((response, None)),
+                        Err(failure) => failure,
+                    }
+                }
+            };
+            let mut failure = failure;
+            match failure.take_message() {
+                Some(unsent) if !is_fresh => request = unsent,
+                Some(_) | None => return Err(SendError::Exchange(failure.into_error())),
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// A connection that is at hand.
+    async fn take_idle(&self) -> Option<Sender> {
+        loop {
+            let mut sender = {
+                let mut state = self.lock();
+                if let Some(sender) = &state.http2 {
+                    if !sender.is_closed() {
+                        return Some(Sender::Http2(sender.clone()));
+                    }
+                    state.http2 = None;
+                }
+                state.idle.pop()?.sender
+            };
+            // It was ready when it came back; now it is ready or closed.
+            if sender.ready().await.is_ok() {
+                return Some(Sender::Http1(sender));
+            }
+        }
+    }
+
+    async fn connect(self: &Arc<Self>) -> Result<Sender, Box<dyn StdError + Send + Sync>> {
+        let io = self.connector.connect(self.origin.clone()).await?;
+        if io.connected().is_negotiated_h2() {
+            return self.begin_http2(io).await;
+        }
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(ANSWER_HEAD_BYTES_MAX);
+        let (mut sender, connection) = builder.handshake(io).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(cause = %crate::telemetry::chain(&error), "connection to a provider ended");
+            }
+        });
+        sender.ready().await?;
+        Ok(Sender::Http1(sender))
+    }
+
+    async fn begin_http2(self: &Arc<Self>, io: Transport) -> Result<Sender, Box<dyn StdError + Send + Sync>> {
+        // Of several requests that found no connection the first to get one shares it.
+        if let Some(sender) = self.lock().http2.clone().filter(|sender| !sender.is_closed()) {
+            return Ok(Sender::Http2(sender));
+        }
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .max_header_list_size(u32::try_from(ANSWER_HEAD_BYTES_MAX).unwrap_or(u32::MAX));
+        let (mut sender, connection) = builder.handshake(io).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(cause = %crate::telemetry::chain(&error), "connection to a provider ended");
+            }
+        });
+        sender.ready().await?;
+        self.lock().http2 = Some(sender.clone());
+        Ok(Sender::Http2(sender))
+    }
+
+    /// RFC 9112 §3.2.1: the target in origin form, and the authority in `Host`.
+    fn address_http1(&self, request: &mut Request<RequestBody>, target: &PathAndQuery) {
+        *request.uri_mut() = Uri::from(target.clone());
+        request.headers_mut().insert(header::HOST, self.host.clone());
+    }
+
+    /// RFC 9113 §8.3.1: scheme and authority are part of the target, and there is no `Host`.
+    fn address_http2(&self, request: &mut Request<RequestBody>, target: &PathAndQuery) {
+        let mut parts = self.origin.clone().into_parts();
+        parts.path_and_query = Some(target.clone());
+        // Three parts that were each part of an address make an address.
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        request.headers_mut().remove(header::HOST);
+    }
+
+    fn give_back(self: &Arc<Self>, sender: http1::SendRequest<RequestBody>) {
+        let mut state = self.lock();
+        if state.idle.len() >= IDLE_MAX {
+            return;
+        }
+        let round = state.round;
+        state.idle.push(Idle { sender, round });
+        if !std::mem::replace(&mut state.is_reaped, true) {
+            tokio::spawn(reap(Arc::downgrade(self)));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whole after every statement: a panic elsewhere cannot have broken it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes what has been idle for too long, for as long as there is anything idle.
+async fn reap(pool: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut state = pool.lock();
+        state.round = state.round.wrapping_add(1);
+        let round = state.round;
+        state.idle.retain(|idle| round.wrapping_sub(idle.round) < 2 && !idle.sender.is_closed());
+        if state.idle.is_empty() {
+            state.is_reaped = false;
+            return;
+        }
+    }
+}
+
+impl AtEnd for Lease {
+    fn at_end(self: Box<Self>) {
+        let Self { mut sender, pool, upload } = *self;
+        let Some(pool) = pool.upgrade() else { return };
+        // A provider that answered before it had read everything leaves the rest of the body in the way.
+        if sender.is_closed() || upload.is_some_and(|upload| !upload.has_ended()) {
+            return;
+        }
+        if sender.is_ready() {
+            return pool.give_back(sender);
+        }
+        tokio::spawn(async move {
+            if sender.ready().await.is_ok() {
+                pool.give_back(sender);
+            }
+        });
+    }
+}
