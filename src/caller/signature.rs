@@ -1,6 +1,6 @@
 //! The signature step: which algorithm, which key, and whether the signature is that key's.
 
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 
 /// The longest key id that is looked up, in bytes; Auth0's have 21.
@@ -97,14 +97,17 @@ impl<'token> Signature<'token> {
 }
 
 impl VerificationKey {
-    /// The key, if it is one that may check our callers' signatures: RSA, not for encryption, and with an algorithm
-    /// we accept, if it names one. Auth0 tenants can be set to leave `alg` out.
+    /// The key, if it is one that may check our callers' signatures: RSA, not for another purpose (RFC 7517 §4.2 and
+    /// §4.3), and with an algorithm we accept, if it names one. Auth0 tenants can be set to leave `alg` out.
     #[must_use]
     pub fn of(jwk: &Jwk) -> Option<Self> {
         if !matches!(jwk.algorithm, AlgorithmParameters::RSA(_)) {
             return None;
         }
         if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
+            return None;
+        }
+        if jwk.common.key_operations.as_ref().is_some_and(|purposes| !purposes.contains(&KeyOperations::Verify)) {
             return None;
         }
         let algorithm = match jwk.common.key_algorithm {
