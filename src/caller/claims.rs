@@ -123,11 +123,8 @@ impl Claims {
 
 /// RFC 7519 §2 `NumericDate`: a JSON number, fractions allowed, of seconds since the epoch.
 fn numeric_date(claim: &Value) -> Option<u64> {
-    if let Some(whole) = claim.as_u64() {
-        return Some(whole);
-    }
     let number = claim.as_f64()?;
-    // 2^53: above it a double has no whole seconds any more, and no clock will get there.
+    // 2^53: up to there a double is exact to the second, and no clock will get there.
     if !(0.0..9_007_199_254_740_992.0).contains(&number) {
         return None;
     }
