@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::jwk::Jwk;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use super::CallerError;
 use super::signature::VerificationKey;
 use crate::auth0::{Tenant, TenantError};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 /// The keys are looked at again at least this often, so that a revoked key does not stay trusted; also when the
 /// tenant's `max-age` would allow longer.
@@ -31,11 +31,18 @@ struct Inner {
     tenant: Arc<Tenant>,
     clock: Clock,
     cooldown: Duration,
-    held: ArcSwapOption<HashMap<String, Held>>,
+    held: ArcSwapOption<Set>,
     /// Counts how often a key left the set.
     revision: AtomicU32,
+    /// Told when somebody finds the set older than it may grow.
+    aged: Notify,
     /// Held during a fetch, so that there is one at a time.
     last: Mutex<Last>,
+}
+
+struct Set {
+    keys: HashMap<String, Held>,
+    looked_at: Timestamp,
 }
 
 struct Held {
@@ -59,6 +66,7 @@ impl KeySet {
             cooldown,
             held: ArcSwapOption::empty(),
             revision: AtomicU32::new(0),
+            aged: Notify::new(),
             last: Mutex::default(),
         }))
     }
@@ -70,7 +78,7 @@ impl KeySet {
 
     /// Changes whenever a key left the set: what was verified before may have been signed with that key.
     pub(super) fn revision(&self) -> u32 {
-        self.0.revision.load(Ordering::Relaxed)
+        self.0.revision.load(Ordering::Acquire)
     }
 
     /// The key of that id. A known key never waits; an unknown one causes at most one fetch per cooldown.
@@ -98,26 +106,31 @@ impl KeySet {
                 let _one_at_a_time = self.0.last.lock().await;
                 self.0.fetch().await
             };
-            let pause = match fetched {
+            match fetched {
                 Ok(age) => {
                     retry = RETRY_MIN;
-                    age
+                    // The runtime's timers stand still while the machine sleeps, the keys' age does not.
+                    let _ = tokio::time::timeout(age, self.0.aged.notified()).await;
                 }
                 Err(error) => {
                     tracing::warn!(issuer = self.0.issuer, error = %crate::telemetry::chain(&error), "key set not fetched");
-                    let pause = retry;
+                    tokio::time::sleep(retry).await;
                     retry = (retry * 2).min(RETRY_MAX);
-                    pause
                 }
-            };
-            tokio::time::sleep(pause).await;
+            }
         }
     }
 }
 
 impl Inner {
     fn held_key(&self, key_id: &str) -> Option<Arc<VerificationKey>> {
-        self.held.load().as_ref()?.get(key_id).map(|held| Arc::clone(&held.key))
+        let set = self.held.load();
+        let set = set.as_ref()?;
+        if self.clock.now().since(set.looked_at) >= AGE_MAX {
+            // Nobody waits for it: in an outage the keys that are held are all there is.
+            self.aged.notify_waiters();
+        }
+        set.keys.get(key_id).map(|held| Arc::clone(&held.key))
     }
 
     /// Fetches unless the cooldown since the last such fetch is still running, and tells how that last fetch failed.
@@ -136,6 +149,7 @@ impl Inner {
 
     /// Fetches the key set and tells how long it may be used without another look.
     async fn fetch(&self) -> Result<Duration, TenantError> {
+        let looked_at = self.clock.now();
         let (jwks, max_age) = self.tenant.key_set(&self.issuer).await?;
         let keys: HashMap<String, Held> = jwks
             .into_iter()
@@ -147,13 +161,11 @@ impl Inner {
         if keys.is_empty() {
             return Err(TenantError::nonsense("key set without a usable key"));
         }
-        let before = self.held.swap(Some(Arc::new(keys)));
-        let now = self.held.load();
-        let has_left = |(id, old): (&String, &Held)| {
-            now.as_ref().and_then(|keys| keys.get(id)).is_none_or(|current| current.jwk != old.jwk)
-        };
-        if before.is_some_and(|before| before.iter().any(has_left)) {
-            self.revision.fetch_add(1, Ordering::Relaxed);
+        let set = Arc::new(Set { keys, looked_at });
+        let before = self.held.swap(Some(Arc::clone(&set)));
+        let has_left = |(id, old): (&String, &Held)| set.keys.get(id).is_none_or(|current| current.jwk != old.jwk);
+        if before.is_some_and(|before| before.keys.iter().any(has_left)) {
+            self.revision.fetch_add(1, Ordering::Release);
         }
         Ok(max_age.unwrap_or(AGE_MAX).clamp(AGE_MIN, AGE_MAX))
     }

@@ -165,6 +165,8 @@ impl Verifier {
             .enumerate()
             .find(|(_, issuer)| Some(issuer.name.as_str()) == claims.issuer())
             .ok_or(CallerError::Invalid("its issuer is not one of the configured issuers"))?;
+        // Before the key is looked up: one that leaves the set from here on is noticed at the next request.
+        let key_revision = issuer.keys.revision();
         let key = issuer.keys.find(signature.key_id()).await?;
         signature.check(&key).map_err(|error| CallerError::Invalid(error.reason()))?;
         let person = claims.judge(&self.audience, self.clock.now())?;
@@ -173,7 +175,7 @@ impl Verifier {
             grants: if self.keeps_grants { person.grants } else { Box::default() },
             expires: person.expires,
             verified_at: self.clock.now(),
-            key_revision: issuer.keys.revision(),
+            key_revision,
             issuer: u8::try_from(index).unwrap_or(u8::MAX),
         })
     }
