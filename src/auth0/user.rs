@@ -20,8 +20,7 @@ pub struct User {
     /// Blocked at the tenant: no new logins, and no service here.
     #[serde(default)]
     pub blocked: bool,
-    /// The linked accounts.
-    #[serde(default)]
+    /// The linked accounts. Every user has the list: an answer without it is not about a user.
     pub identities: Vec<Identity>,
     /// The last login through any connection.
     #[serde(default, deserialize_with = "timestamp")]

@@ -300,6 +300,6 @@ mod tests {
             let record = record(json!({ "identities": [identity] }), None);
             assert!(verdict(&record, "github", None).starts_with(word), "{word}");
         }
-        assert_eq!(verdict(&record(json!({"blocked": true}), None), "github", None), "UserBlocked");
+        assert_eq!(verdict(&record(json!({"blocked": true, "identities": []}), None), "github", None), "UserBlocked");
     }
 }
