@@ -151,7 +151,7 @@ impl Proxy {
         entry.note(|record| record.upstream = self.clock.instant() - found);
         let (response, lease) = sent?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            self.tokens.reject(&token);
+            self.tokens.reject(&call, &token);
         }
 
         let (mut head, body) = response.into_parts();

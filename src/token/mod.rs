@@ -168,8 +168,14 @@ impl Tokens {
     }
 
     /// Takes note that the provider refused `token`: the next call looks for a newer one.
-    pub fn reject(&self, token: &AccessToken) {
-        token.record.refuse(token.account, self.clock.now());
+    pub fn reject(&self, call: &Call, token: &AccessToken) {
+        let Some(refused) = token.record.value(token.account) else { return };
+        let now = self.clock.now();
+        token.record.refuse(refused, now);
+        // The user may have been read anew while the provider thought about it, and the same token found.
+        if let Some(current) = self.users.get(call.caller().subject()) {
+            current.refuse(refused, now);
+        }
     }
 
     async fn look_up(&self, call: &Call, record: Arc<Record>) -> Result<(AccessToken, Outcome), TokenError> {

@@ -130,10 +130,14 @@ impl Record {
         }
     }
 
-    /// Takes note that the provider refused that account's token.
-    pub(super) fn refuse(&self, index: usize, now: Timestamp) {
-        if let Some(Account { grant: Grant::Token { refused, .. }, .. }) = self.accounts.get(index) {
-            refused.store(now.unix_millis(), Ordering::Relaxed);
+    /// Takes note that the provider refused this token, a [`Record::value`], if an account here still has it.
+    pub(super) fn refuse(&self, token: &HeaderValue, now: Timestamp) {
+        for account in &self.accounts {
+            if let Grant::Token { value, refused, .. } = &account.grant
+                && value == token
+            {
+                refused.store(now.unix_millis(), Ordering::Relaxed);
+            }
         }
     }
 
@@ -278,7 +282,7 @@ mod tests {
     fn a_refused_token_needs_a_new_look_and_then_rests_until_it_has_rested() {
         let user = json!({ "identities": [github("7", "a")] });
         let first = record(user.clone(), None);
-        first.refuse(0, now());
+        first.refuse(&HeaderValue::from_static("Bearer a"), now());
         assert_eq!(verdict(&first, "github", None), "doubtful");
         let second = record(user, Some(&first));
         assert!(verdict(&second, "github", None).starts_with("Rejected"));
