@@ -123,13 +123,19 @@ pub struct Tokens {
     /// The configured connections' names; accounts elsewhere are not kept.
     connections: Arc<[Arc<str>]>,
     users: Arc<Bounded<Arc<str>, Arc<Record>, RandomState>>,
-    failures: Arc<Bounded<Arc<str>, Failure, RandomState>>,
-    /// By subject, and by whether somebody waits: who does must not share the patience of a flight for nobody.
-    flights: Flights<(Arc<str>, Priority), Read>,
+    failures: Arc<Bounded<Arc<str>, Arc<Failure>, RandomState>>,
+    flights: Flights<Arc<str>, Read>,
 }
 
-type Failure = (Instant, Arc<TenantError>);
-type Read = Result<Arc<Record>, Arc<TenantError>>;
+/// A read that failed.
+struct Failure {
+    at: Instant,
+    /// How long it would have waited for its turn. Who would wait longer learns nothing from it.
+    patience: Duration,
+    error: Arc<TenantError>,
+}
+
+type Read = Result<Arc<Record>, Arc<Failure>>;
 
 impl Tokens {
     /// Nothing held yet.
@@ -160,8 +166,7 @@ impl Tokens {
         let held = self.users.get(call.caller().subject());
         let found = match held {
             Some(record) => self.look_up(call, record).await,
-            // Boxed, here and below: what is rare must not make every request's future larger.
-            None => Box::pin(self.fetch(call)).await.map(|token| (token, "miss")),
+            None => self.fetch(call).await.map(|token| (token, "miss")),
         };
         self.metrics.token_lookup(found.as_ref().map_or("refused", |(_, outcome)| *outcome));
         found
@@ -187,9 +192,9 @@ impl Tokens {
                 }
                 Ok((token(&record, account, call)?, "hit"))
             }
-            Standpoint::Usable(account) => Box::pin(self.recheck(call, &record, account)).await,
+            Standpoint::Usable(account) => self.recheck(call, &record, account).await,
             Standpoint::Refused(error) if age < REFUSAL_LIFE => Err(error),
-            Standpoint::Refused(_) | Standpoint::Doubtful => Ok((Box::pin(self.fetch(call)).await?, "miss")),
+            Standpoint::Refused(_) | Standpoint::Doubtful => Ok((self.fetch(call).await?, "miss")),
         }
     }
 
@@ -201,27 +206,35 @@ impl Tokens {
         record: &Arc<Record>,
         account: usize,
     ) -> Result<(AccessToken, Outcome), TokenError> {
-        let read = match self.recent_failure(call) {
-            Some(_) => return Ok((token(record, account, call)?, "served_on")),
-            None => tokio::time::timeout(RECHECK_PATIENCE, self.read(call, Priority::Interactive).outcome()).await,
-        };
-        match read {
+        // Its read waits for a turn no longer either: callers who have no token yet go first.
+        let patience = RECHECK_PATIENCE.min(self.token_wait);
+        if self.recent_failure(call, patience).is_some() {
+            return Ok((token(record, account, call)?, "served_on"));
+        }
+        let landing = self.read(call, Priority::Interactive, patience);
+        match tokio::time::timeout(patience, landing.outcome()).await {
             Ok(Some(Ok(record))) => Ok((self.conclude(&record, call)?, "recheck")),
             Ok(Some(Err(_)) | None) | Err(_) => Ok((token(record, account, call)?, "served_on")),
         }
     }
 
     async fn fetch(&self, call: &Call) -> Result<AccessToken, TokenError> {
-        if let Some(failure) = self.recent_failure(call) {
+        if let Some(failure) = self.recent_failure(call, self.token_wait) {
             return Err(TokenError::Tenant(failure));
         }
-        let landing = self.read(call, Priority::Interactive);
-        let record = tokio::time::timeout(self.token_wait, landing.outcome())
-            .await
-            .map_err(|_| TokenError::TooSlow)?
-            .ok_or(TokenError::Died)?
-            .map_err(TokenError::Tenant)?;
-        self.conclude(&record, call)
+        let record = tokio::time::timeout(self.token_wait, self.read_patiently(call)).await;
+        self.conclude(&record.map_err(|_| TokenError::TooSlow)??, call)
+    }
+
+    async fn read_patiently(&self, call: &Call) -> Result<Arc<Record>, TokenError> {
+        loop {
+            match self.read(call, Priority::Interactive, self.token_wait).outcome().await.ok_or(TokenError::Died)? {
+                Ok(record) => return Ok(record),
+                // A flight that was under way already, for somebody who would not wait as long.
+                Err(failure) if failure.patience < self.token_wait => {}
+                Err(failure) => return Err(TokenError::Tenant(Arc::clone(&failure.error))),
+            }
+        }
     }
 
     fn conclude(&self, record: &Arc<Record>, call: &Call) -> Result<AccessToken, TokenError> {
@@ -237,24 +250,26 @@ impl Tokens {
         record.standpoint(call.provider().connection(), call.account(), self.clock.now(), self.recheck)
     }
 
-    fn recent_failure(&self, call: &Call) -> Option<Arc<TenantError>> {
-        let (at, failure) = self.failures.get(call.caller().subject())?;
-        (self.clock.instant().saturating_duration_since(at) < FAILURE_REST).then_some(failure)
+    fn recent_failure(&self, call: &Call, patience: Duration) -> Option<Arc<TenantError>> {
+        let failure = self.failures.get(call.caller().subject())?;
+        let age = self.clock.instant().saturating_duration_since(failure.at);
+        (age < FAILURE_REST && failure.patience >= patience).then(|| Arc::clone(&failure.error))
     }
 
     fn read_behind(&self, call: &Call) -> Option<Landing<Read>> {
-        self.recent_failure(call).is_none().then(|| self.read(call, Priority::Background))
+        let patience = Duration::ZERO;
+        self.recent_failure(call, patience).is_none().then(|| self.read(call, Priority::Background, patience))
     }
 
     /// Reads the user's record at the tenant, together with everybody else who needs it now.
-    fn read(&self, call: &Call, priority: Priority) -> Landing<Read> {
+    fn read(&self, call: &Call, priority: Priority, patience: Duration) -> Landing<Read> {
         let subject = call.caller().subject();
-        self.flights.join(&(Arc::clone(subject), priority), || {
+        self.flights.join(subject, || {
             let subject = Arc::clone(subject);
             let (tenant, clock, metrics) = (Arc::clone(&self.tenant), self.clock.clone(), self.metrics.clone());
             let (users, failures) = (Arc::clone(&self.users), Arc::clone(&self.failures));
             let connections = Arc::clone(&self.connections);
-            let deadline = clock.instant() + self.token_wait;
+            let deadline = clock.instant() + patience;
             async move {
                 match tenant.user(&subject, priority, deadline).await {
                     Ok(user) => {
@@ -266,11 +281,9 @@ impl Tokens {
                         Ok(record)
                     }
                     Err(error) => {
-                        // That there was no turn for nobody tells nothing to those who wait.
-                        if priority == Priority::Interactive {
-                            failures.insert(subject, (clock.instant(), Arc::clone(&error)));
-                        }
-                        Err(error)
+                        let failure = Arc::new(Failure { at: clock.instant(), patience, error });
+                        failures.insert(subject, Arc::clone(&failure));
+                        Err(failure)
                     }
                 }
             }
