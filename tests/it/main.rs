@@ -2,11 +2,17 @@
 
 // `cfg(test)` on each: without it clippy does not take the helpers of these modules for tests.
 #[cfg(test)]
+mod callers;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
+mod flights;
+#[cfg(test)]
 mod forwarding;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
@@ -20,6 +26,12 @@ mod reload;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tenant;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod usage;
+#[cfg(test)]
+mod vectors;

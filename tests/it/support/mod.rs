@@ -2,11 +2,14 @@
 
 pub mod child;
 pub mod client;
+pub mod issuer;
+pub mod people;
 pub mod rig;
 pub mod slow;
 pub mod upstream;
 
 pub use child::Child;
 pub use client::{Answer, raw};
+pub use people::{AUDIENCE, refused};
 pub use rig::{Rig, rig};
 pub use upstream::{Recorded, Upstream};
