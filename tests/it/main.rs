@@ -12,17 +12,7 @@ mod flights;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
-mod keys;
-#[cfg(test)]
-mod logs;
-#[cfg(test)]
-mod metrics;
-#[cfg(test)]
-mod process;
-#[cfg(test)]
-mod readme;
-#[cfg(test)]
-mod reload;
+mod framing;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod people;
 pub mod rig;
 pub mod slow;
 pub mod upstream;
+pub mod wire;
 
 pub use child::Child;
 pub use client::{Answer, raw};
