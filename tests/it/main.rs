@@ -2,13 +2,11 @@
 
 // `cfg(test)` on each: without it clippy does not take the helpers of these modules for tests.
 #[cfg(test)]
-mod callers;
+mod bodies;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
-mod dev;
-#[cfg(test)]
-mod flights;
+mod connections;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
@@ -16,12 +14,6 @@ mod framing;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
-mod tenant;
+mod timers;
 #[cfg(test)]
-mod tidy;
-#[cfg(test)]
-mod tokens;
-#[cfg(test)]
-mod usage;
-#[cfg(test)]
-mod vectors;
+mod upstream_faults;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use super::client::PATIENCE;
-use super::{Answer, Rig};
+use super::{Answer, Rig, Upstream};
 
 /// A connection and what was read of it ahead.
 pub struct Wire {
@@ -22,6 +23,32 @@ pub fn head(rig: &Rig, line: &str, more: &str) -> String {
 /// The head of a request with another token.
 pub fn head_with(rig: &Rig, token: &str, line: &str, more: &str) -> String {
     format!("{line} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n{more}\r\n", rig.address())
+}
+
+/// A provider that the test plays by hand: it is given each connection as it comes.
+pub async fn by_hand() -> (Upstream, Connections) {
+    let (hand, connections) = mpsc::unbounded_channel();
+    let upstream = Upstream::raw(move |stream| {
+        let _ = hand.send(Wire::new(stream));
+        std::future::ready(())
+    })
+    .await;
+    (upstream, Connections(connections))
+}
+
+/// The connections that a provider is given.
+pub struct Connections(mpsc::UnboundedReceiver<Wire>);
+
+impl Connections {
+    /// The next one, which must come.
+    pub async fn next(&mut self) -> Wire {
+        soon("a connection", self.0.recv()).await.unwrap()
+    }
+
+    /// Whether there is none that was not taken yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Waits for something that must happen, and fails the test if it does not.
