@@ -170,7 +170,7 @@ impl Idle {
                 return Poll::Ready(());
             }
             // From now: while the caller took its time, nobody asked the provider for more.
-            timer.as_mut().reset(tokio::time::Instant::now() + patience);
+            timer.set(tokio::time::sleep(patience));
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::request;
 use crate::telemetry;
 use crate::telemetry::access::{Book, Entry, Record};
 use crate::telemetry::digits::push_millis;
+use crate::telemetry::metrics::Outcome;
 use crate::telemetry::request_id::RequestIds;
 use crate::token::Tokens;
 use crate::upstream::Upstream;
@@ -138,7 +139,7 @@ impl Proxy {
         let found = self.clock.instant();
         entry.note(|record| {
             record.token = found - verified;
-            record.token_outcome = token.as_ref().map_or("refused", |(_, outcome)| *outcome);
+            record.token_outcome = token.as_ref().map_or(Outcome::Refused, |(_, outcome)| *outcome).name();
         });
         let (token, _) = token?;
 

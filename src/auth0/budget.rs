@@ -11,7 +11,7 @@ use super::wire::Answer;
 use crate::clock::Clock;
 
 /// Who is waiting for a call's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
     /// A caller.
     Interactive,

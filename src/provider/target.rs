@@ -44,23 +44,24 @@ pub(super) fn upstream(base_path: &str, rest: &str) -> Result<PathAndQuery, Targ
 }
 
 fn check(path: &str, whole: &str) -> Result<(), TargetError> {
-    for byte in whole.bytes() {
+    let (mut has_escape, mut has_dot) = (false, false);
+    for (index, byte) in whole.bytes().enumerate() {
         match byte {
             0..=0x1f | 0x7f => return Err(TargetError::Control),
             0x80.. => return Err(TargetError::NotAscii),
             // A fragment never travels (RFC 9110 §7.1); what is behind it would be cut off in silence.
             b'#' => return Err(TargetError::Form),
+            b'\\' if index < path.len() => return Err(TargetError::Backslash),
+            b'%' => has_escape = true,
+            b'.' => has_dot = true,
             _ => {}
         }
     }
-    if path.contains('\\') {
-        return Err(TargetError::Backslash);
-    }
-    // The common path has neither escapes nor a dot behind a slash, and is done here.
-    if path.contains('%') {
+    // The common target has neither, and is done here.
+    if has_escape {
         check_escapes(path)?;
     }
-    if path.contains('.') || path.contains('%') {
+    if has_escape || has_dot {
         path.split('/').try_for_each(check_segment)?;
     }
     Ok(())

@@ -47,7 +47,12 @@ pub(super) fn proxy(
     tokio::spawn(async move {
         loop {
             // Before accepting: who has no room yet waits in the kernel's queue.
-            let Ok(room) = Arc::clone(&accepting).acquire_owned().await else { return };
+            let room = tokio::select! {
+                biased;
+                _ = phases.changed() => return,
+                room = Arc::clone(&accepting).acquire_owned() => room,
+            };
+            let Ok(room) = room else { return };
             let accepted = tokio::select! {
                 biased;
                 _ = phases.changed() => return,

@@ -17,7 +17,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     steps: Arc<[Histogram; 3]>,
     tenant_calls: Family<TenantLabels, Counter>,
-    token_lookups: Family<LookupLabels, Counter>,
+    token_lookups: Arc<[Counter; Outcome::ALL.len()]>,
     tokens_held: Gauge,
     config_reloads: Family<ReloadLabels, Counter>,
     log_lines_lost: Counter,
@@ -61,6 +61,37 @@ struct LookupLabels {
     outcome: &'static str,
 }
 
+/// How a request's token was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// In memory.
+    Hit,
+    /// By a read of the tenant.
+    Miss,
+    /// In memory, and looked at anew because it was due.
+    Recheck,
+    /// In memory, past its recheck, because the tenant gave no answer.
+    ServedOn,
+    /// Not at all.
+    Refused,
+}
+
+impl Outcome {
+    const ALL: [Self; 5] = [Self::Hit, Self::Miss, Self::Recheck, Self::ServedOn, Self::Refused];
+
+    /// Its name in log and metric.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Recheck => "recheck",
+            Self::ServedOn => "served_on",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReloadLabels {
     outcome: &'static str,
@@ -89,7 +120,7 @@ impl Metrics {
             [Step::verify, Step::token, Step::upstream].map(|step| steps.get_or_create(&StepLabels { step }).clone());
         let tenant_calls = Family::default();
         registry.register("tenant_calls", "Calls to the tenant, by endpoint and outcome", tenant_calls.clone());
-        let token_lookups = Family::default();
+        let token_lookups = Family::<LookupLabels, Counter>::default();
         registry.register("token_lookups", "How a request's token was found", token_lookups.clone());
         let tokens_held = Gauge::default();
         registry.register("tokens_held", "Users whose tokens are held in memory", tokens_held.clone());
@@ -105,7 +136,11 @@ impl Metrics {
             requests,
             steps: Arc::new(steps),
             tenant_calls,
-            token_lookups,
+            // Looked up once: a request that finds its token in memory should not pay for finding its counter.
+            token_lookups: Arc::new(
+                Outcome::ALL
+                    .map(|outcome| token_lookups.get_or_create(&LookupLabels { outcome: outcome.name() }).clone()),
+            ),
             tokens_held,
             config_reloads,
             log_lines_lost,
@@ -137,8 +172,11 @@ impl Metrics {
     }
 
     /// Counts a token lookup.
-    pub fn token_lookup(&self, outcome: &'static str) {
-        self.token_lookups.get_or_create(&LookupLabels { outcome }).inc();
+    pub fn token_lookup(&self, outcome: Outcome) {
+        let known = Outcome::ALL.iter().zip(&*self.token_lookups).find(|(known, _)| **known == outcome);
+        if let Some((_, counter)) = known {
+            counter.inc();
+        }
     }
 
     /// Tells how many users' tokens are held now.
@@ -178,7 +216,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.request(&Arc::from("github"), 200, "");
         metrics.tenant_call("users", "ok");
-        metrics.token_lookup("hit");
+        metrics.token_lookup(Outcome::Hit);
         metrics.config_reload("ok");
         metrics.step(Step::verify, Duration::from_micros(3));
         let text = metrics.render();

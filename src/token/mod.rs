@@ -11,7 +11,7 @@ use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::provider::Call;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, Outcome};
 
 mod flight;
 mod record;
@@ -41,9 +41,6 @@ impl AccessToken {
         &self.value
     }
 }
-
-/// How a token was found: a word for log and metric.
-pub type Outcome = &'static str;
 
 /// Why there is no token for a call.
 #[derive(Debug, thiserror::Error)]
@@ -166,9 +163,10 @@ impl Tokens {
         let held = self.users.get(call.caller().subject());
         let found = match held {
             Some(record) => self.look_up(call, record).await,
-            None => self.fetch(call).await.map(|token| (token, "miss")),
+            // Boxed, here and below: what is rare must not make every request's future larger.
+            None => Box::pin(self.fetch(call)).await.map(|token| (token, Outcome::Miss)),
         };
-        self.metrics.token_lookup(found.as_ref().map_or("refused", |(_, outcome)| *outcome));
+        self.metrics.token_lookup(found.as_ref().map_or(Outcome::Refused, |(_, outcome)| *outcome));
         found
     }
 
@@ -190,11 +188,11 @@ impl Tokens {
                 if age >= self.recheck / 5 * 4 {
                     drop(self.read_behind(call));
                 }
-                Ok((token(&record, account, call)?, "hit"))
+                Ok((token(&record, account, call)?, Outcome::Hit))
             }
-            Standpoint::Usable(account) => self.recheck(call, &record, account).await,
+            Standpoint::Usable(account) => Box::pin(self.recheck(call, &record, account)).await,
             Standpoint::Refused(error) if age < REFUSAL_LIFE => Err(error),
-            Standpoint::Refused(_) | Standpoint::Doubtful => Ok((self.fetch(call).await?, "miss")),
+            Standpoint::Refused(_) | Standpoint::Doubtful => Ok((Box::pin(self.fetch(call)).await?, Outcome::Miss)),
         }
     }
 
@@ -209,12 +207,12 @@ impl Tokens {
         // Its read waits for a turn no longer either: callers who have no token yet go first.
         let patience = RECHECK_PATIENCE.min(self.token_wait);
         if self.recent_failure(call, patience).is_some() {
-            return Ok((token(record, account, call)?, "served_on"));
+            return Ok((token(record, account, call)?, Outcome::ServedOn));
         }
         let landing = self.read(call, Priority::Interactive, patience);
         match tokio::time::timeout(patience, landing.outcome()).await {
-            Ok(Some(Ok(record))) => Ok((self.conclude(&record, call)?, "recheck")),
-            Ok(Some(Err(_)) | None) | Err(_) => Ok((token(record, account, call)?, "served_on")),
+            Ok(Some(Ok(record))) => Ok((self.conclude(&record, call)?, Outcome::Recheck)),
+            Ok(Some(Err(_)) | None) | Err(_) => Ok((token(record, account, call)?, Outcome::ServedOn)),
         }
     }
 

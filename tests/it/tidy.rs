@@ -16,9 +16,10 @@ const ROOMS: [&str; 12] = [
 ];
 
 /// The only places that may look at a secret's characters.
-const EXPOSING: [&str; 6] = [
+const EXPOSING: [&str; 7] = [
     "src/auth0/management.rs",
     "src/auth0/mod.rs",
+    "src/caller/bearer.rs",
     "src/caller/mod.rs",
     "src/config/secret_source.rs",
     "src/headers.rs",

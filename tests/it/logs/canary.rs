@@ -62,7 +62,7 @@ impl Run {
         search(&metrics, "/metrics");
         assert_eq!(self.child.stop().await, Some(0));
         let log = self.child.log();
-        assert!(log.contains("\"event\":\"request\""), "{log}");
+        assert!(log.contains("\"message\":\"request\""), "{log}");
         search(&log, "the log");
         search(&self.child.out(), "stdout");
     }

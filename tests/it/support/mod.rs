@@ -10,7 +10,7 @@ pub mod upstream;
 pub mod wire;
 
 pub use child::Child;
-pub use client::{Answer, raw};
+pub use client::Answer;
 pub use people::{AUDIENCE, refused};
 pub use rig::{Rig, rig};
 pub use upstream::{Recorded, Upstream};
