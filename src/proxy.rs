@@ -98,8 +98,8 @@ impl Proxy {
         origin: &mut Origin,
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
-        let host = request::check(head, |host| self.is_own(host))?;
         *origin = self.cors.admit(head)?;
+        let host = Head::check(head, |host| self.is_own(host))?;
         if let Some(answer) = origin.preflight(head) {
             return Ok(answer);
         }
