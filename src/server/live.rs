@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand;
+use http::Uri;
 use tokio::task::AbortHandle;
 
 use super::Surroundings;
@@ -191,21 +192,32 @@ fn assemble(
 ) -> io::Result<Proxy> {
     let config = &kept.config;
     let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let public_host = public_url.split_once("://").map_or("", |(_, host)| host);
-    let public_host = public_host.split(':').next().unwrap_or_default().to_owned();
     let log = surroundings.log.clone().filter(|_| config.telemetry.access_log);
     Ok(Proxy {
         verifier: Arc::clone(&kept.verifier),
         providers: Providers::new(config),
         tokens: Arc::clone(&kept.tokens),
-        upstream: Arc::clone(&kept.upstream),
-        rules: Rules::new(pseudonym.to_owned(), config.telemetry.propagate).map_err(io::Error::other)?,
+        upstream: Upstream::new(config)?,
+        rules: Rules::new(pseudonym.to_owned(), config.telemetry.propagate),
+        own_hosts: own_hosts(&public_url, address.ip()),
         cors: Cors::new(&config.cors.origins, &public_url),
         pages: Pages::new(public_url, config.auth0.audience.clone(), config.auth0.issuers.clone()),
-        own_hosts: vec![public_host, address.ip().to_string(), "localhost".to_owned()],
         idle_timeout: config.limits.idle_timeout,
         book: Book::new(log, surroundings.metrics.clone(), surroundings.clock.clone()),
         request_ids: Arc::clone(request_ids),
         clock: surroundings.clock.clone(),
     })
+}
+
+/// What callers may call us: the public name, the address we are bound to, and loopback's names, by which an address
+/// such as `0.0.0.0` is reached as well. IPv6 addresses stand in brackets.
+fn own_hosts(public_url: &str, bound: IpAddr) -> Vec<String> {
+    let bound = match bound {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    let public: Option<Uri> = public_url.parse().ok();
+    let public = public.as_ref().and_then(Uri::host).map(str::to_ascii_lowercase);
+    let loopback = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
+    public.into_iter().chain([bound]).chain(loopback).collect()
 }
