@@ -70,6 +70,12 @@ impl Rule {
             && fits(&self.segments, segments(path), |part| &**part == "**", |part, segment| fits_one(part, segment))
     }
 
+    /// Whether it tells methods apart.
+    #[must_use]
+    pub fn is_about_methods(&self) -> bool {
+        self.methods.is_some()
+    }
+
     fn names(&self, method: &Method) -> bool {
         let Some(methods) = &self.methods else { return true };
         methods.contains(method) || (method == Method::HEAD && methods.contains(&Method::GET))

@@ -7,14 +7,19 @@ use super::target::has_encoded_slash;
 use super::{Call, PermitError, Route, account};
 use crate::caller::Caller;
 use crate::config::Allow;
+use crate::config::rule::Rule;
 
 /// Headers by which some servers take another method than the request's (Google's do). Where methods are restricted
 /// they would dodge the rule.
-const METHOD_OVERRIDES: [HeaderName; 3] = [
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-method-override"),
-];
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// A name with `_` for `-` is the same name to servers that turn headers into variables (RFC 3875 §4.1.18).
+fn overrides_method(name: &HeaderName) -> bool {
+    let is_same = |(known, byte): (u8, u8)| byte == known || (byte == b'_' && known == b'-');
+    let is_named =
+        |known: &&str| known.len() == name.as_str().len() && known.bytes().zip(name.as_str().bytes()).all(is_same);
+    METHOD_OVERRIDES.iter().any(is_named)
+}
 
 impl Route {
     /// Permits `caller` to make this request, or says why not.
@@ -27,7 +32,8 @@ impl Route {
         if let Some(scope) = settings.require.iter().find(|scope| !caller.holds(scope)) {
             return Err(PermitError::InsufficientScope { scope: scope.clone(), provider: provider() });
         }
-        if settings.allow != Allow::All && METHOD_OVERRIDES.iter().any(|name| headers.contains_key(name)) {
+        let restricts_methods = settings.allow != Allow::All || settings.deny.iter().any(Rule::is_about_methods);
+        if restricts_methods && headers.keys().any(overrides_method) {
             return Err(PermitError::MethodOverride { provider: provider() });
         }
         if !self.is_allowed(method)? {
