@@ -94,8 +94,9 @@ pub enum PermitError {
         /// The provider's name.
         provider: Arc<str>,
     },
-    /// An encoded slash where a rule looks: it could be read as part of a segment or as its end.
-    #[error("the path has an encoded slash, and this provider's rules look at paths")]
+    /// An encoded slash where a rule looks: read as part of a segment the path is permitted, as its end it is not, or
+    /// the other way round.
+    #[error("the path has an encoded slash, and what this provider's rules say depends on how it is read")]
     EncodedSlash,
     /// `Idp-Proxy-Account` is not text.
     #[error("Idp-Proxy-Account is not readable")]

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, Method};
 use percent_encoding::percent_decode_str;
 
-use super::target::has_encoded_slash;
+use super::target::{has_encoded_slash, keep_encoded_slashes};
 use super::{Call, PermitError, Route, account};
 use crate::caller::Caller;
 use crate::config::Allow;
@@ -55,17 +55,20 @@ impl Route {
             }
         }
         let path = self.target.path().get(settings.base_url.path.len()..).unwrap_or_default();
-        if has_encoded_slash(path) {
+        let judge = |path: &str| {
+            let decoded = percent_decode_str(path).decode_utf8_lossy();
+            let is_allowed = match &settings.allow {
+                Allow::All => true,
+                Allow::Read => is_read,
+                Allow::Rules(rules) => rules.iter().any(|rule| rule.matches(method, &decoded)),
+            };
+            is_allowed && !settings.deny.iter().any(|rule| rule.matches(method, &decoded))
+        };
+        let is_allowed = judge(path);
+        // GitLab names projects as `group%2Fproject`, so an encoded slash is refused only where it makes a difference.
+        if has_encoded_slash(path) && judge(&keep_encoded_slashes(path)) != is_allowed {
             return Err(PermitError::EncodedSlash);
         }
-        let decoded = percent_decode_str(path).decode_utf8_lossy();
-        if settings.deny.iter().any(|rule| rule.matches(method, &decoded)) {
-            return Ok(false);
-        }
-        Ok(match &settings.allow {
-            Allow::All => true,
-            Allow::Read => is_read,
-            Allow::Rules(rules) => rules.iter().any(|rule| rule.matches(method, &decoded)),
-        })
+        Ok(is_allowed)
     }
 }

@@ -98,6 +98,11 @@ pub(super) fn has_encoded_slash(path: &str) -> bool {
     path.split('%').skip(1).any(|escape| escape.get(..2).is_some_and(|digits| digits.eq_ignore_ascii_case("2f")))
 }
 
+/// The path in which decoding leaves encoded slashes as they are: parts of their segments.
+pub(super) fn keep_encoded_slashes(path: &str) -> String {
+    path.replace("%2F", "%252F").replace("%2f", "%252f")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
