@@ -14,6 +14,8 @@ fn is_hop_by_hop(name: &str) -> bool {
         name,
         "connection"
             | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
             | "proxy-connection"
             | "te"
             | "trailer"
@@ -244,13 +246,12 @@ fn private(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_str(&private).ok()
 }
 
-/// Content that a browser would run or lay out if it were opened at our origin.
+/// Content that a browser would run or lay out if it were opened at our origin: HTML, and any XML, in which there can
+/// be XHTML (MIME Sniffing §4.6). Of several types a browser takes the last one it understands, so each counts.
 fn is_active(headers: &HeaderMap) -> bool {
-    let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return false;
+    let is_active = |kind: &[u8]| {
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+        matches!(&*kind, b"text/html" | b"text/xml" | b"application/xml") || kind.ends_with(b"+xml")
     };
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    ["text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"]
-        .iter()
-        .any(|active| kind.eq_ignore_ascii_case(active))
+    headers.get_all(header::CONTENT_TYPE).iter().any(|line| line.as_bytes().split(|byte| *byte == b',').any(is_active))
 }
