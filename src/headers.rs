@@ -8,6 +8,9 @@ use crate::body::Body;
 use crate::provider::Call;
 use crate::token::AccessToken;
 
+/// Where it says who answered (RFC 9209 §2).
+pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
 /// RFC 9110 §7.6.1 and the fields older senders use in its place: for one connection only.
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
@@ -51,10 +54,11 @@ pub struct CallerSide {
     takes_trailers: bool,
 }
 
-/// The request's head asks for something that ends here.
+/// Why a request or its answer is not handed on.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForwardError {
-    /// Our own pseudonym is in `Via` (RFC 9110 §7.6.3): the request has been here before.
+    /// Our own pseudonym is in `Via` (RFC 9110 §7.6.3): the request has been here before. Or the answer says so, when
+    /// the provider turned out to be this proxy.
     #[error("the request has passed this proxy before: the provider's base_url leads back here")]
     Loop,
 }
@@ -78,12 +82,36 @@ impl Rules {
         Ok(Self { pseudonym, via, propagate })
     }
 
+    /// Refuses a request that has been here before.
+    ///
+    /// # Errors
+    /// [`ForwardError::Loop`].
+    pub fn refuse_loop(&self, headers: &HeaderMap) -> Result<(), ForwardError> {
+        // `Via: 1.1 name (comment), 2 other`: the pseudonym is the second word of a member.
+        let passed_here = |value: &HeaderValue| {
+            let members = value.as_bytes().split(|byte| *byte == b',');
+            members.into_iter().any(|member| {
+                let mut words = member.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+                words.nth(1) == Some(self.pseudonym.as_bytes())
+            })
+        };
+        if headers.get_all(header::VIA).iter().any(passed_here) { Err(ForwardError::Loop) } else { Ok(()) }
+    }
+
     /// Turns the head of a caller's request into that of the request to the provider, in place.
-    ///
-    /// Removal comes before injection, so no field that the caller nominates in `Connection` can take the token away.
-    ///
-    #[must_use]
     pub fn for_upstream(&self, head: &mut Parts, call: &Call, token: &AccessToken) -> CallerSide {
+        let provider = call.provider();
+        self.rewrite(head, provider.default_headers(), provider.auth_header(), token.expose())
+    }
+
+    /// Removal comes before injection, so no field that the caller nominates in `Connection` can take the token away.
+    fn rewrite(
+        &self,
+        head: &mut Parts,
+        defaults: &[(HeaderName, HeaderValue)],
+        auth_header: &HeaderName,
+        token: &HeaderValue,
+    ) -> CallerSide {
         let side = CallerSide { version: head.version, takes_trailers: takes_trailers(&head.headers) };
         remove(&mut head.headers, |name| is_hop_by_hop(name) || self.stays_here(name));
         self.append_via(head);
@@ -95,12 +123,12 @@ impl Rules {
         if head.method == Method::OPTIONS {
             count_down(&mut head.headers);
         }
-        for (name, value) in call.provider().default_headers() {
+        for (name, value) in defaults {
             if let header::Entry::Vacant(entry) = head.headers.entry(name) {
                 entry.insert(value.clone());
             }
         }
-        head.headers.insert(call.provider().auth_header(), token.expose().clone());
+        head.headers.insert(auth_header, token.clone());
         head.version = Version::HTTP_11;
         head.extensions.clear();
         side
@@ -113,22 +141,6 @@ impl Rules {
             return stays_here(&dashed, self.propagate) || is_hop_by_hop(&dashed);
         }
         stays_here(name, self.propagate)
-    }
-
-    /// Refuses a request that has been here before.
-    ///
-    /// # Errors
-    /// [`ForwardError::Loop`] if our own pseudonym is in `Via` (RFC 9110 §7.6.3).
-    pub fn refuse_loop(&self, headers: &HeaderMap) -> Result<(), ForwardError> {
-        // `Via: 1.1 name (comment), 2 other`: the pseudonym is the second word of a member.
-        let passed_here = |value: &HeaderValue| {
-            let members = value.as_bytes().split(|byte| *byte == b',');
-            members.into_iter().any(|member| {
-                let mut words = member.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-                words.nth(1) == Some(self.pseudonym.as_bytes())
-            })
-        };
-        if headers.get_all(header::VIA).iter().any(passed_here) { Err(ForwardError::Loop) } else { Ok(()) }
     }
 
     /// RFC 9110 §7.6.3: a line behind those that came, with the version in which the request was received.
@@ -145,7 +157,11 @@ impl Rules {
 
 /// Turns the head of a provider's answer into that of the answer to the caller, in place. What the answer says about
 /// itself stays; what it says to browsers about our origin does not.
-pub fn for_caller(head: &mut http::response::Parts, side: CallerSide) {
+///
+/// # Errors
+/// [`ForwardError`] if the answer shows that the provider is this proxy.
+pub fn for_caller(head: &mut http::response::Parts, side: CallerSide) -> Result<(), ForwardError> {
+    speak_for_us_alone(head)?;
     let trailers = side.trailers(&head.headers);
     remove(&mut head.headers, stays_there);
     if let Some(trailers) = trailers {
@@ -164,6 +180,52 @@ pub fn for_caller(head: &mut http::response::Parts, side: CallerSide) {
         _ => Version::HTTP_11,
     };
     head.extensions.clear();
+    Ok(())
+}
+
+/// Takes out what a provider says in `Proxy-Status` in our name, by which callers tell our answers from its own.
+///
+/// # Errors
+/// [`ForwardError::Loop`] if it said that the request came round: then the provider is this proxy.
+fn speak_for_us_alone(head: &mut http::response::Parts) -> Result<(), ForwardError> {
+    if !head.headers.contains_key(&PROXY_STATUS) {
+        return Ok(());
+    }
+    let is_ours = |member: &&str| {
+        let name = member.split(';').next().unwrap_or_default().trim();
+        name.trim_matches('"').eq_ignore_ascii_case("idp-proxy")
+    };
+    let lines: Vec<HeaderValue> = head.headers.get_all(&PROXY_STATUS).iter().cloned().collect();
+    head.headers.remove(&PROXY_STATUS);
+    for line in lines {
+        let text = String::from_utf8_lossy(line.as_bytes());
+        let (ours, theirs): (Vec<&str>, Vec<&str>) = members(&text).partition(is_ours);
+        if head.status == StatusCode::LOOP_DETECTED && ours.iter().any(|member| member.contains("proxy_loop_detected"))
+        {
+            return Err(ForwardError::Loop);
+        }
+        if ours.is_empty() {
+            head.headers.append(PROXY_STATUS, line);
+        } else if let (false, Ok(kept)) = (theirs.is_empty(), HeaderValue::from_str(&theirs.join(", "))) {
+            head.headers.append(PROXY_STATUS, kept);
+        }
+    }
+    Ok(())
+}
+
+/// The members of a list of structured fields (RFC 9651 §3.1): commas in quoted strings do not part them.
+fn members(line: &str) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let parts_here = move |character: char| {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            _ => {}
+        }
+        character == ',' && !is_quoted
+    };
+    line.split(parts_here).map(str::trim)
 }
 
 impl CallerSide {
@@ -255,3 +317,6 @@ fn is_active(headers: &HeaderMap) -> bool {
     };
     headers.get_all(header::CONTENT_TYPE).iter().any(|line| line.as_bytes().split(|byte| *byte == b',').any(is_active))
 }
+
+#[cfg(test)]
+mod tests;

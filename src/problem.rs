@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use crate::body::Body;
 use crate::error::{Code, Error, Row};
+use crate::headers::PROXY_STATUS;
 use crate::provider::PermitError;
 use crate::telemetry::access::RequestId;
 use crate::token::TokenError;
 
-/// The member's name in `Proxy-Status` (RFC 9209 §2).
-pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const PROBLEMS: &str = "/problems/";
 

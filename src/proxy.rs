@@ -14,8 +14,8 @@ use crate::caller::{Bearer, Verifier};
 use crate::clock::Clock;
 use crate::cors::{Cors, Origin};
 use crate::error::Error;
-use crate::headers::{self, Rules};
-use crate::problem::{PROXY_STATUS, Pages};
+use crate::headers::{self, PROXY_STATUS, Rules};
+use crate::problem::Pages;
 use crate::provider::{PREFIX, Providers};
 use crate::request;
 use crate::telemetry;
@@ -117,9 +117,9 @@ impl Proxy {
         host: &str,
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
-        let begun = entry.begun();
-        // First of all: what comes back to us carries the provider's token in place of the caller's.
+        // First, since a request that has come round carries a provider's token, of which no caller can be made.
         self.rules.refuse_loop(&head.headers)?;
+        let began = self.clock.instant();
         let bearer = Bearer::take(head)?;
         let caller = self.verifier.verify(&bearer).await?;
         let verified = self.clock.instant();
@@ -157,7 +157,7 @@ impl Proxy {
 
         let (mut head, body) = response.into_parts();
         let received = head.status;
-        headers::for_caller(&mut head, side);
+        headers::for_caller(&mut head, side)?;
         head.headers.append(PROXY_STATUS, received_status(received));
         Ok(Response::from_parts(head, Body::relayed(body, lease, self.idle_timeout)))
     }
