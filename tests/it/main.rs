@@ -2,46 +2,24 @@
 
 // `cfg(test)` on each: without it clippy does not take the helpers of these modules for tests.
 #[cfg(test)]
-mod bodies;
-#[cfg(test)]
-mod callers;
+mod answers;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
-mod connections;
-#[cfg(test)]
-mod dev;
-#[cfg(test)]
-mod flights;
+mod cors;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
-mod framing;
+mod headers;
 #[cfg(test)]
-mod keys;
+mod hops;
 #[cfg(test)]
-mod logs;
+mod problems;
 #[cfg(test)]
-mod metrics;
+mod routing;
 #[cfg(test)]
-mod process;
-#[cfg(test)]
-mod readme;
-#[cfg(test)]
-mod reload;
+mod rules;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
-mod tenant;
-#[cfg(test)]
-mod tidy;
-#[cfg(test)]
-mod timers;
-#[cfg(test)]
-mod tokens;
-#[cfg(test)]
-mod upstream_faults;
-#[cfg(test)]
-mod usage;
-#[cfg(test)]
-mod vectors;
+mod targets;

@@ -2,8 +2,7 @@
 
 pub mod child;
 pub mod client;
-pub mod issuer;
-pub mod people;
+pub mod exact;
 pub mod rig;
 pub mod slow;
 pub mod upstream;
