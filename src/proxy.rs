@@ -99,7 +99,7 @@ impl Proxy {
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
         *origin = self.cors.admit(head)?;
-        let host = Head::check(head, |host| self.is_own(host))?;
+        let host = request::check(head, |host| self.is_own(host))?;
         if let Some(answer) = origin.preflight(head) {
             return Ok(answer);
         }
@@ -119,7 +119,7 @@ impl Proxy {
     ) -> Result<Response<Body>, Error> {
         // First, since a request that has come round carries a provider's token, of which no caller can be made.
         self.rules.refuse_loop(&head.headers)?;
-        let began = self.clock.instant();
+        let begun = entry.begun();
         let bearer = Bearer::take(head)?;
         let caller = self.verifier.verify(&bearer).await?;
         let verified = self.clock.instant();

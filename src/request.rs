@@ -50,46 +50,14 @@ pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<String, Head
     Ok(named)
 }
 
-impl Head {
-    /// Checks the head and tells the host that the request names: in lower case, without port; empty in HTTP/1.0
-    /// without `Host`.
-    ///
-    /// # Errors
-    /// [`Error::BadRequest`] for a target or `Host` that is not one, [`Error::NotImplemented`] for CONNECT, TRACE and
-    /// WebSocket handshakes.
-    pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<Cow<'static, str>, Error> {
-        // TRACE would echo the injected token (RFC 9110 §9.3.8).
-        if head.method == Method::CONNECT || head.method == Method::TRACE {
-            return Err(Error::NotImplemented("CONNECT and TRACE are not supported"));
-        }
-        let host = host(head)?;
-        if let Some(authority) = head.uri.authority() {
-            if authority.as_str().contains('@') {
-                return Err(Error::BadRequest("the target has user information"));
-            }
-            if head.version == Version::HTTP_2 {
-                // RFC 9113 §8.3.1: `:authority` stands for Host, and both together must agree.
-                let named = normalize(authority.as_str());
-                if !host.is_empty() && host != named {
-                    return Err(Error::BadRequest("Host and :authority differ"));
-                }
-                check_target(head)?;
-                return Ok(Cow::Owned(named));
-            }
-            // RFC 9112 §3.2.2: the absolute form goes before Host. That we are meant is not taken for granted.
-            let named = normalize(authority.as_str());
-            if !is_own(&named) {
-                return Err(Error::BadRequest("the target names another server"));
-            }
-            if named != host {
-                return Err(Error::BadRequest("Host and the target differ"));
-            }
-        }
-        check_target(head)?;
-        if wants_websocket(head) {
-            return Err(Error::NotImplemented("WebSockets are not supported"));
-        }
-        Ok(Cow::Owned(host))
+/// hyper takes chunks off as soon as `chunked` comes last, and the body goes on without the codings before it, which
+/// nobody could undo then (RFC 9112 §6.1).
+fn check_coding(head: &Parts) -> Result<(), HeadError> {
+    let mut lines = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Ok(()),
+        (Some(line), None) if line.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (Some(_), _) => Err(HeadError::BadRequest("the transfer coding is not one `chunked`")),
     }
 }
 

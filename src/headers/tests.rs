@@ -91,7 +91,7 @@ fn rewrite(headers: HeaderMap, auth_header: &'static str) -> HeaderMap {
     head.headers = headers;
     let defaults = [(header::USER_AGENT, HeaderValue::from_static("ours"))];
     let token = HeaderValue::from_static("Bearer ours");
-    let rules = Rules::new("edge".to_owned(), false);
+    let rules = Rules::new("edge".to_owned(), false).unwrap();
     rules.rewrite(&mut head, &defaults, &HeaderName::from_static(auth_header), &token);
     head.headers
 }

@@ -4,17 +4,41 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod callers;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
+mod connections;
 #[cfg(test)]
 mod cors;
 #[cfg(test)]
+mod dev;
+#[cfg(test)]
+mod flights;
+#[cfg(test)]
 mod forwarding;
+#[cfg(test)]
+mod framing;
 #[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod hops;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod readme;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod routing;
 #[cfg(test)]
@@ -23,3 +47,17 @@ mod rules;
 mod support;
 #[cfg(test)]
 mod targets;
+#[cfg(test)]
+mod tenant;
+#[cfg(test)]
+mod tidy;
+#[cfg(test)]
+mod timers;
+#[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod upstream_faults;
+#[cfg(test)]
+mod usage;
+#[cfg(test)]
+mod vectors;

@@ -3,6 +3,8 @@
 pub mod child;
 pub mod client;
 pub mod exact;
+pub mod issuer;
+pub mod people;
 pub mod rig;
 pub mod slow;
 pub mod upstream;
