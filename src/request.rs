@@ -33,7 +33,11 @@ pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<String, Head
         return Err(HeadError::NotImplemented("WebSockets are not supported"));
     }
     let host = host(head)?;
-    let Some(authority) = head.uri.authority() else { return Ok(host) };
+    let Some(authority) = head.uri.authority() else {
+        // RFC 9113 §8.3.1: HTTP/2 has it in one of the two places.
+        let is_missing = host.is_empty() && head.version != Version::HTTP_10;
+        return if is_missing { Err(HeadError::BadRequest("the request names no host")) } else { Ok(host) };
+    };
     if authority.as_str().contains('@') {
         return Err(HeadError::BadRequest("the target has user information"));
     }

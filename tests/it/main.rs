@@ -26,6 +26,8 @@ mod headers;
 #[cfg(test)]
 mod hops;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod logs;
@@ -53,6 +55,8 @@ mod tenant;
 mod tidy;
 #[cfg(test)]
 mod timers;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

@@ -194,7 +194,7 @@ async fn a_failure_of_the_tenant_is_told_in_our_own_words() {
     for (endpoint, fault, code) in [
         (Endpoint::Users, Fault::Status(500, body()), "tenant_unavailable"),
         (Endpoint::Users, throttled(), "tenant_rate_limited"),
-        (Endpoint::Users, Fault::Status(200, body()), "not_connected"),
+        (Endpoint::Users, Fault::Status(200, body()), "tenant_unavailable"),
         (Endpoint::Users, Fault::Status(400, body()), "tenant_unavailable"),
         (Endpoint::Users, Fault::Garbage, "tenant_unavailable"),
         (Endpoint::Users, Fault::Reset, "tenant_unavailable"),

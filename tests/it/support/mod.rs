@@ -3,6 +3,8 @@
 pub mod child;
 pub mod client;
 pub mod exact;
+pub mod frames;
+pub mod https;
 pub mod issuer;
 pub mod people;
 pub mod rig;

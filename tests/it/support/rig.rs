@@ -167,12 +167,6 @@ impl Rig {
         client::send(&self.address(), method, path, headers, body).await
     }
 
-    /// The bytes that come back for these bytes on a connection of their own, until the proxy closes it or two seconds
-    /// have passed.
-    pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
-        client::raw(&self.address(), bytes).await
-    }
-
     /// The answer of the admin listener.
     pub async fn admin(&self, path: &str) -> Answer {
         client::send(&self.server.admin().to_string(), "GET", path, &[], b"").await
