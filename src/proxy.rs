@@ -16,7 +16,7 @@ use crate::cors::{Cors, Origin};
 use crate::error::Error;
 use crate::headers::{self, PROXY_STATUS, Rules};
 use crate::problem::Pages;
-use crate::provider::{PREFIX, Providers};
+use crate::provider::{PREFIX, Provider, Providers};
 use crate::request;
 use crate::telemetry;
 use crate::telemetry::access::{Book, Entry, Record};
@@ -99,12 +99,12 @@ impl Proxy {
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
         *origin = self.cors.admit(head)?;
-        let host = request::check(head, |host| self.is_own(host))?;
+        let at_host = self.providers.at_host(&request::check(head, |host| self.is_own(host))?).map(Arc::clone);
         if let Some(answer) = origin.preflight(head) {
             return Ok(answer);
         }
-        if self.providers.at_host(&host).is_some() || head.uri.path().starts_with(PREFIX) {
-            return self.forward(head, body, &host, entry).await;
+        if at_host.is_some() || head.uri.path().starts_with(PREFIX) {
+            return self.forward(head, body, at_host, entry).await;
         }
         self.pages.answer(&head.method, head.uri.path())
     }
@@ -114,21 +114,21 @@ impl Proxy {
         &self,
         head: &mut Parts,
         body: Incoming,
-        host: &str,
+        at_host: Option<Arc<Provider>>,
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
         // First, since a request that has come round carries a provider's token, of which no caller can be made.
         self.rules.refuse_loop(&head.headers)?;
-        let begun = entry.begun();
+        let (begun, now) = (entry.begun(), entry.at());
         let bearer = Bearer::take(head)?;
-        let caller = self.verifier.verify(&bearer).await?;
+        let caller = self.verifier.verify(&bearer, now).await?;
         let verified = self.clock.instant();
         entry.note(|record| {
             record.verify = verified.saturating_duration_since(begun);
             record.subject = Some(Arc::clone(caller.subject()));
         });
 
-        let route = self.providers.route(host, &head.uri)?;
+        let route = self.providers.route(at_host, &head.uri)?;
         entry.note(|record| record.provider = Some(Arc::clone(route.provider().name())));
         let call = route.permit(caller, &head.method, &head.headers)?;
         if let Some(answer) = headers::last_hop(head) {

@@ -1,6 +1,8 @@
 //! Whether a request's head is one well-formed request to us. hyper refuses broken framing; what it lets through and
 //! RFC 9110 or 9112 do not, is refused here.
 
+use std::borrow::Cow;
+
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
@@ -22,7 +24,7 @@ pub enum HeadError {
 /// # Errors
 /// [`HeadError::BadRequest`] for a target or `Host` that is not one, [`HeadError::NotImplemented`] for CONNECT, TRACE
 /// and WebSocket handshakes.
-pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<String, HeadError> {
+pub fn check(head: &Parts, is_own: impl Fn(&str) -> bool) -> Result<Cow<'_, str>, HeadError> {
     // TRACE would echo the injected token (RFC 9110 §9.3.8).
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         return Err(HeadError::NotImplemented("CONNECT and TRACE are not supported"));
@@ -66,7 +68,7 @@ fn check_coding(head: &Parts) -> Result<(), HeadError> {
 }
 
 /// RFC 9112 §3.2: one Host, and one that is a host.
-fn host(head: &Parts) -> Result<String, HeadError> {
+fn host(head: &Parts) -> Result<Cow<'_, str>, HeadError> {
     let mut lines = head.headers.get_all(header::HOST).iter();
     match (lines.next(), lines.next()) {
         (Some(_), Some(_)) => Err(HeadError::BadRequest("the request has two Host lines")),
@@ -75,7 +77,7 @@ fn host(head: &Parts) -> Result<String, HeadError> {
             text.map(normalize).ok_or(HeadError::BadRequest("Host is not a host"))
         }
         (None, _) if head.version == Version::HTTP_11 => Err(HeadError::BadRequest("the request has no Host")),
-        (None, _) => Ok(String::new()),
+        (None, _) => Ok(Cow::Borrowed("")),
     }
 }
 
@@ -92,12 +94,16 @@ fn is_host(text: &str) -> bool {
     (is_name || is_address) && port.bytes().all(|byte| byte.is_ascii_digit()) && port.len() <= 5
 }
 
-fn normalize(host: &str) -> String {
+/// Without port and in lower case, which most hosts are in already.
+fn normalize(host: &str) -> Cow<'_, str> {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    name.to_ascii_lowercase()
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(name.to_ascii_lowercase());
+    }
+    Cow::Borrowed(name)
 }
 
 /// Only a path: no `*`, no bare authority, and in HTTP/2 an HTTP scheme.

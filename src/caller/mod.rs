@@ -110,14 +110,13 @@ impl Verifier {
         }
     }
 
-    /// Finds out who presents `bearer`. Does no I/O unless the token names a key that is not held.
+    /// Finds out who presents `bearer` at the time `now`. Does no I/O unless the token names a key that is not held.
     ///
     /// # Errors
     /// [`CallerError`], saying what the caller (or, for missing keys, the tenant) must change.
-    pub async fn verify(&self, bearer: &Bearer) -> Result<Caller, CallerError> {
+    pub async fn verify(&self, bearer: &Bearer, now: Timestamp) -> Result<Caller, CallerError> {
         let digest = digest_of(bearer.expose());
         if let Some(remembered) = self.remembered.get(&digest) {
-            let now = self.clock.now();
             if remembered.expires <= now {
                 return Err(CallerError::Expired);
             }

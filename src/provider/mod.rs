@@ -146,28 +146,28 @@ impl Providers {
         if self.by_host.is_empty() { None } else { self.by_host.get(host) }
     }
 
-    /// Where a request to `uri` at `host` goes.
+    /// Where a request to `uri` goes: to the provider whose host it named, or to the one in its path.
     ///
     /// # Errors
     /// [`RouteError`] for an unknown provider or a target that cannot be forwarded as it stands.
-    pub fn route(&self, host: &str, uri: &Uri) -> Result<Route, RouteError> {
+    pub fn route(&self, at_host: Option<Arc<Provider>>, uri: &Uri) -> Result<Route, RouteError> {
         let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let (provider, rest) = match self.at_host(host) {
+        let (provider, rest) = match at_host {
             Some(provider) => (provider, target),
             None => self.by_prefix(target)?,
         };
         let target = target::upstream(&provider.settings.base_url.path, rest)?;
-        Ok(Route { provider: Arc::clone(provider), target })
+        Ok(Route { provider, target })
     }
 
     /// The name is matched on the bytes as they came and ends at `/`, at `?` or with the target, so nothing can be
     /// glued to it.
-    fn by_prefix<'target>(&self, target: &'target str) -> Result<(&Arc<Provider>, &'target str), RouteError> {
+    fn by_prefix<'target>(&self, target: &'target str) -> Result<(Arc<Provider>, &'target str), RouteError> {
         let tail = target.strip_prefix(PREFIX).unwrap_or_default();
         let end = tail.find(['/', '?']).unwrap_or(tail.len());
         let (name, rest) = tail.split_at(end);
         match self.by_name.get(name) {
-            Some(provider) => Ok((provider, rest)),
+            Some(provider) => Ok((Arc::clone(provider), rest)),
             None => Err(RouteError::UnknownProvider { nearest: self.nearest(name) }),
         }
     }

@@ -42,7 +42,7 @@ pub struct Record {
     /// Its method.
     pub method: Method,
     /// Its path and query, of which only the names are written.
-    pub target: Option<PathAndQuery>,
+    pub target: Option<Box<str>>,
     /// The configured provider, once it is known.
     pub provider: Option<Arc<str>>,
     /// The caller, once it is known.
@@ -69,10 +69,14 @@ pub struct Record {
     pub complete: bool,
 }
 
+/// How much of a target is written, in bytes.
+const TARGET_BYTES_MAX: usize = 2048;
+
 /// A record in the making. It is written when it is dropped, however the request ends.
 pub struct Entry {
     record: Option<Box<Record>>,
     book: Book,
+    at: Timestamp,
     begun: std::time::Instant,
 }
 
@@ -97,11 +101,12 @@ impl Book {
     /// Begins the entry of a request.
     #[must_use]
     pub fn begin(&self, request_id: RequestId, method: &Method, target: Option<&PathAndQuery>) -> Entry {
+        let at = self.0.clock.now();
         let record = Record {
-            at: self.0.clock.now(),
+            at,
             request_id,
             method: method.clone(),
-            target: target.cloned(),
+            target: target.map(|target| copy_of(target.as_str())),
             provider: None,
             subject: None,
             status: 0,
@@ -115,8 +120,15 @@ impl Book {
             bytes_out: 0,
             complete: false,
         };
-        Entry { record: Some(Box::new(record)), book: self.clone(), begun: self.0.clock.instant() }
+        Entry { record: Some(Box::new(record)), book: self.clone(), at, begun: self.0.clock.instant() }
     }
+}
+
+/// The beginning of a target, which is as much as a line shows. A copy: the original is a piece of the connection's read
+/// buffer, and a line that waits to be written would keep all of that alive.
+fn copy_of(target: &str) -> Box<str> {
+    let end = (0..=target.len().min(TARGET_BYTES_MAX)).rev().find(|end| target.is_char_boundary(*end));
+    target.get(..end.unwrap_or(0)).unwrap_or_default().into()
 }
 
 impl Entry {
@@ -131,6 +143,12 @@ impl Entry {
     #[must_use]
     pub fn record(&self) -> Option<&Record> {
         self.record.as_deref()
+    }
+
+    /// When the request began, by the wall clock.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// When the request began.

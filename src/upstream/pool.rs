@@ -68,7 +68,7 @@ enum Sender {
 /// and is closed when this is dropped before.
 struct Lease {
     sender: http1::SendRequest<RequestBody>,
-    pool: Weak<Shared>,
+    pool: Arc<Shared>,
     upload: Option<Arc<Upload>>,
 }
 
@@ -108,7 +108,7 @@ impl Pool {
                     self.0.address_http1(&mut request, target);
                     match sender.try_send_request(request).await {
                         Ok(response) => {
-                            let pool = Arc::downgrade(&self.0);
+                            let pool = Arc::clone(&self.0);
                             let lease = Lease { sender, pool, upload: upload.cloned() };
                             return Ok((response, Some(Box::new(lease))));
                         }
@@ -244,7 +244,6 @@ async fn reap(pool: Weak<Shared>) {
 impl AtEnd for Lease {
     fn at_end(self: Box<Self>) {
         let Self { mut sender, pool, upload } = *self;
-        let Some(pool) = pool.upgrade() else { return };
         // A provider that answered before it had read everything leaves the rest of the body in the way.
         if sender.is_closed() || upload.is_some_and(|upload| !upload.has_ended()) {
             return;
