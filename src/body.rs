@@ -90,6 +90,19 @@ impl Body {
         }
     }
 
+    /// The status has long been sent, so the log and the metrics are where it can still be said who failed.
+    fn break_off(&mut self, error: &BodyError) {
+        let code = match error {
+            BodyError::Upstream(_) => "upstream_protocol",
+            BodyError::Silent => "upstream_timeout",
+            BodyError::Caller(_) => "bad_request",
+        };
+        if let Some(end) = &mut self.end {
+            end.entry.note(|record| (record.code, record.fault) = (Some(code), "provider"));
+        }
+        tracing::warn!(code, cause = %crate::telemetry::chain(error), "an answer broke off");
+    }
+
     fn complete(&mut self) {
         if let Content::Relayed { waiting, .. } = &mut self.content
             && let Some(waiting) = waiting.take()
@@ -130,7 +143,7 @@ impl HttpBody for Body {
         };
         match &frame {
             Some(Ok(frame)) => this.count(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(_)) => {}
+            Some(Err(error)) => this.break_off(error),
             None => this.complete(),
         }
         Poll::Ready(frame)
@@ -153,8 +166,9 @@ impl HttpBody for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        // hyper does not poll once more for the end of a body that says that it has ended.
-        if self.is_end_stream() {
+        // hyper does not poll once more for the end of a body that says that it has ended, and not at all for one of ours
+        // that answers a HEAD.
+        if self.is_end_stream() || matches!(self.content, Content::Whole(_)) {
             self.complete();
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
 
 /// A bounded map of cheaply cloned values.
 ///
@@ -50,10 +51,22 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher + Clone> Bounded<K, V, S> {
         if let Some(entry) = generations.young.entries.get(key) {
             return Some(entry.value().clone());
         }
-        let (key, value) = generations.old.entries.remove(key)?;
-        generations.old.count.fetch_sub(1, Ordering::Relaxed);
-        drop(generations);
-        self.insert(key, value.clone());
+        // Copied over before it is taken away, so that no other reader misses it; and never over a newer value.
+        let (owned, value) = {
+            let entry = generations.old.entries.get(key)?;
+            (entry.key().clone(), entry.value().clone())
+        };
+        let value = match generations.young.entries.entry(owned) {
+            Entry::Occupied(newer) => newer.get().clone(),
+            Entry::Vacant(vacant) => {
+                generations.young.count.fetch_add(1, Ordering::Relaxed);
+                vacant.insert(value.clone());
+                value
+            }
+        };
+        if generations.old.entries.remove(key).is_some() {
+            generations.old.count.fetch_sub(1, Ordering::Relaxed);
+        }
         Some(value)
     }
 

@@ -116,9 +116,8 @@ impl Rules {
         remove(&mut head.headers, |name| is_hop_by_hop(name) || self.stays_here(name));
         self.append_via(head);
         if side.takes_trailers {
-            // Made anew for our own hop; RFC 9110 §10.1.4 wants it nominated, and hyper leaves that out in HTTP/2.
+            // Made anew for our own hop.
             head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
-            head.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
         }
         if head.method == Method::OPTIONS {
             count_down(&mut head.headers);

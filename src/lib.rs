@@ -30,7 +30,7 @@
 //! - Only `config` reads the environment, only `clock` asks for the time.
 //! - Only `headers` puts a token into a request, and only `error` turns a failure into a status.
 //! - Nothing waits on the network while it holds a lock.
-//! - The caller's token is taken out of the request before anything else: there is nothing to forward it from.
+//! - The caller's token is taken out of a call before anything else is known of it: there is nothing to forward it from.
 
 mod activity;
 mod auth0;

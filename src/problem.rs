@@ -48,6 +48,11 @@ impl Pages {
             if let Error::Token(TokenError::AmbiguousAccount { choices }) = error {
                 members.insert("choices".into(), choices.clone().into());
             }
+            if let Error::Token(error) = error
+                && let Some(connection) = error.connection()
+            {
+                members.insert("connect".into(), json!({ "connection": connection }));
+            }
         }
         let mut answer = Response::new(Body::whole(problem.to_string()));
         *answer.status_mut() = row.status;
@@ -59,7 +64,7 @@ impl Pages {
         if let Some(pause) = error.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(pause.as_secs_f64().ceil() as u64));
         }
-        if matches!(error, Error::BadRequest(_)) {
+        if row.status == StatusCode::BAD_REQUEST {
             // Whoever is mistaken about a request's head may be mistaken about where its body ends (RFC 9112 §9.6).
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

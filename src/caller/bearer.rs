@@ -73,6 +73,9 @@ impl Bearer {
     }
 }
 
+/// The shortest text that could be an Auth0 token; opaque ones have 32 characters.
+const TOKEN_BYTES_MIN: usize = 20;
+
 /// RFC 6750 §2.1: `b64token`.
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
@@ -80,7 +83,12 @@ fn is_token_byte(byte: u8) -> bool {
 
 /// Whether the token is also in the target or in a header that is forwarded. Cookies are not forwarded.
 fn stands_elsewhere(head: &Parts, token: &[u8]) -> bool {
-    let contains = |haystack: &[u8]| haystack.len() >= token.len() && haystack.windows(token.len()).any(|w| w == token);
+    // A short text is no token, and would be found in any path.
+    let contains = |haystack: &[u8]| {
+        token.len() >= TOKEN_BYTES_MIN
+            && haystack.len() >= token.len()
+            && haystack.windows(token.len()).any(|w| w == token)
+    };
     head.uri.path_and_query().is_some_and(|target| contains(target.as_str().as_bytes()))
         || head.headers.iter().any(|(name, value)| name != header::COOKIE && contains(value.as_bytes()))
 }
@@ -149,9 +157,12 @@ mod tests {
 
     #[test]
     fn the_same_token_in_target_or_header_is_refused_and_in_a_cookie_is_not() {
-        let line = ("authorization", "Bearer aaa.bbb.ccc");
-        assert!(matches!(take(&[line], "/x?access_token=aaa.bbb.ccc"), Err(CallerError::BadRequest(_))));
-        assert!(matches!(take(&[line, ("x-token", "aaa.bbb.ccc")], "/x"), Err(CallerError::BadRequest(_))));
-        assert!(take(&[line, ("cookie", "t=aaa.bbb.ccc")], "/x").is_ok());
+        let line = ("authorization", "Bearer aaaaaaaa.bbbbbbbb.cccccccc");
+        assert!(matches!(take(&[line], "/x?access_token=aaaaaaaa.bbbbbbbb.cccccccc"), Err(CallerError::BadRequest(_))));
+        assert!(matches!(
+            take(&[line, ("x-token", "aaaaaaaa.bbbbbbbb.cccccccc")], "/x"),
+            Err(CallerError::BadRequest(_))
+        ));
+        assert!(take(&[line, ("cookie", "t=aaaaaaaa.bbbbbbbb.cccccccc")], "/x").is_ok());
     }
 }

@@ -38,12 +38,6 @@ impl Caller {
     pub fn holds(&self, scope: &str) -> bool {
         self.0.grants.split(' ').any(|held| held == scope)
     }
-
-    /// When the caller's token expires.
-    #[must_use]
-    pub fn expires(&self) -> Timestamp {
-        self.0.expires
-    }
 }
 
 /// Why a request has no [`Caller`].

@@ -62,7 +62,10 @@ async fn serve(
             _ = hangup.recv() => {}
             _ = look.tick() => if !files.have_changed() { continue },
         }
-        reload(path, env, &server, &mut files, metrics).await;
+        tokio::select! {
+            () = ending.signal() => break,
+            () = reload(path, env, &server, &mut files, metrics) => {}
+        }
     }
     process::drain(server, &mut ending).await;
     Ok(())

@@ -1,5 +1,6 @@
 //! Accepting connections: no more than the limit, and on through a lack of descriptors.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ pub(super) fn proxy(
                         drop(room);
                     });
                 }
+                // That one left before it was accepted; the next need not wait for it.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(REST).await;

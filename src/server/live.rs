@@ -121,7 +121,11 @@ impl Kept {
     /// What is held for the old configuration stays held as far as the new one means the same tenant and the same
     /// connections. Otherwise everything begins anew.
     fn succeed(config: Config, old: &Self, surroundings: &Surroundings) -> io::Result<Self> {
-        let same_tenant = config.auth0 == old.config.auth0 && config.limits == old.config.limits;
+        let lookup = |config: &Config| {
+            let limits = &config.limits;
+            (limits.token_wait, limits.tenant_timeout, limits.key_set_cooldown, limits.tokens)
+        };
+        let same_tenant = config.auth0 == old.config.auth0 && lookup(&config) == lookup(&old.config);
         if !same_tenant || requires_scopes(&config) != requires_scopes(&old.config) {
             return Self::new(config, surroundings);
         }
@@ -131,7 +135,7 @@ impl Kept {
             Arc::new(Tokens::new(&config, &old.tenant, &surroundings.metrics, &surroundings.clock))
         };
         // Open connections too, unless they lead elsewhere.
-        let upstream = if config.providers == old.config.providers {
+        let upstream = if config.providers == old.config.providers && config.limits == old.config.limits {
             Arc::clone(&old.upstream)
         } else {
             Arc::new(Upstream::new(&config)?)

@@ -143,15 +143,19 @@ fn write_target(record: &Record, out: &mut String) {
                 push_masked(name, out);
                 out.push_str("=…");
             }
-            None => push_masked(pair, out),
+            // Without a name all of it is a value.
+            None => out.push('…'),
         }
     }
 }
 
-/// Longer than any word, and either the beginning that all JSON tokens share or one unbroken run of letters and digits.
+/// The beginnings of tokens: of every JWT, and of GitHub's, Google's, Slack's and Facebook's.
+const TOKEN_BEGINNINGS: [&str; 8] = ["eyJ", "gho_", "ghp_", "ghu_", "ghs_", "ya29.", "xox", "EAA"];
+
+/// What begins like a token, or is longer than any name, is not shown.
 fn push_masked(text: &str, out: &mut String) {
-    let looks_like_token = text.len() >= 20 && text.starts_with("eyJ") || text.len() > 100;
-    if looks_like_token {
+    let begins_like_token = TOKEN_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning));
+    if (text.len() >= 20 && begins_like_token) || text.len() > 100 {
         out.push('…');
     } else {
         // As a well-behaved caller would have sent it (RFC 3986 §2): nothing here reaches a terminal raw.

@@ -24,6 +24,8 @@ use record::{BEARER, Record, Standpoint};
 const REFUSAL_LIFE: Duration = Duration::from_secs(5);
 /// Callers within this time after a failed read share the failure.
 const FAILURE_REST: Duration = Duration::from_secs(1);
+/// A user whose recheck was not answered in time is served from memory this long before the next is waited for.
+const HANGING_REST: Duration = Duration::from_secs(15);
 /// How long a caller whose token is held waits for a recheck that is due. Then it is served what is held.
 const RECHECK_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -109,6 +111,27 @@ pub enum TokenError {
     Died,
 }
 
+impl TokenError {
+    /// The connection at which the user must sign in (anew), if that is what it takes.
+    #[must_use]
+    pub fn connection(&self) -> Option<&str> {
+        match self {
+            Self::NotConnected { connection, .. }
+            | Self::Expired { connection }
+            | Self::Rejected { connection }
+            | Self::NoToken { connection } => Some(connection),
+            Self::AmbiguousAccount { .. }
+            | Self::Unusable { .. }
+            | Self::OAuth1 { .. }
+            | Self::UserBlocked
+            | Self::UnknownUser
+            | Self::Tenant(_)
+            | Self::TooSlow
+            | Self::Died => None,
+        }
+    }
+}
+
 /// Finds access tokens. Cheap to ask: a fresh token in memory is found without a lock held across an await and
 /// without I/O.
 pub struct Tokens {
@@ -130,6 +153,8 @@ struct Failure {
     /// How long it would have waited for its turn. Who would wait longer learns nothing from it.
     patience: Duration,
     error: Arc<TenantError>,
+    /// For how long it speaks for others.
+    rest: Duration,
 }
 
 type Read = Result<Arc<Record>, Arc<Failure>>;
@@ -212,7 +237,14 @@ impl Tokens {
         let landing = self.read(call, Priority::Interactive, patience);
         match tokio::time::timeout(patience, landing.outcome()).await {
             Ok(Some(Ok(record))) => Ok((self.conclude(&record, call)?, Outcome::Recheck)),
-            Ok(Some(Err(_)) | None) | Err(_) => Ok((token(record, account, call)?, Outcome::ServedOn)),
+            Ok(Some(Err(_)) | None) => Ok((token(record, account, call)?, Outcome::ServedOn)),
+            Err(_) => {
+                // The tenant hangs. Who is served from memory should not find that out one second each.
+                let error = Arc::new(TenantError::TooSlow);
+                let failure = Failure { at: self.clock.instant(), patience, error, rest: HANGING_REST };
+                self.failures.insert(Arc::clone(call.caller().subject()), Arc::new(failure));
+                Ok((token(record, account, call)?, Outcome::ServedOn))
+            }
         }
     }
 
@@ -251,7 +283,7 @@ impl Tokens {
     fn recent_failure(&self, call: &Call, patience: Duration) -> Option<Arc<TenantError>> {
         let failure = self.failures.get(call.caller().subject())?;
         let age = self.clock.instant().saturating_duration_since(failure.at);
-        (age < FAILURE_REST && failure.patience >= patience).then(|| Arc::clone(&failure.error))
+        (age < failure.rest && failure.patience >= patience).then(|| Arc::clone(&failure.error))
     }
 
     fn read_behind(&self, call: &Call) -> Option<Landing<Read>> {
@@ -279,7 +311,7 @@ impl Tokens {
                         Ok(record)
                     }
                     Err(error) => {
-                        let failure = Arc::new(Failure { at: clock.instant(), patience, error });
+                        let failure = Arc::new(Failure { at: clock.instant(), patience, error, rest: FAILURE_REST });
                         failures.insert(subject, Arc::clone(&failure));
                         Err(failure)
                     }

@@ -38,6 +38,8 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // Divided among the addresses of a name, so that one that is dead does not use up the time of all.
+        tcp.set_connect_timeout(Some(limits.connect_timeout));
         let https = HttpsConnectorBuilder::new()
             .try_with_platform_verifier()
             .map_err(std::io::Error::other)?

@@ -1,6 +1,7 @@
 //! Why a provider gave no answer, found in the chain of causes.
 
 use std::error::Error as StdError;
+use std::io;
 
 use super::connect::ConnectTimeout;
 use super::pool::SendError;
@@ -53,7 +54,10 @@ impl From<SendError> for UpstreamError {
         let mut is_protocol = false;
         let mut next: Option<&(dyn StdError + 'static)> = Some(&*cause);
         while let Some(current) = next {
-            if current.is::<ConnectTimeout>() {
+            let io = current.downcast_ref::<io::Error>();
+            // Of several addresses each has a share of the time, and the last one's may be over first.
+            let is_late = is_connect && io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+            if is_late || current.is::<ConnectTimeout>() {
                 return Self::ConnectTimeout;
             }
             if current.is::<Stalled>() {
@@ -67,7 +71,7 @@ impl From<SendError> for UpstreamError {
             }
             is_protocol |= current.downcast_ref().is_some_and(hyper::Error::is_parse);
             // An io::Error shows what it wraps as its own words, not as its source.
-            let wrapped = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            let wrapped = io.and_then(io::Error::get_ref);
             next = wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| current.source());
         }
         match (is_connect, is_protocol) {

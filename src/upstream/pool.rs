@@ -27,6 +27,12 @@ const IDLE_MAX: usize = 1024;
 /// A pooled HTTP/2 connection whose network path has died swallows requests until a ping notices.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests on one HTTP/2 connection at a time: what RFC 9113 §6.5.2 advises servers to allow at the least.
+const STREAMS_MAX: usize = 100;
+/// What may be on its way to us in one stream, and in all of a connection: so much that no callers who stop reading can
+/// use up what the others on the same connection need.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// The largest head of an answer, in bytes, and in HTTP/1.1 also how much of a body is read ahead.
 const ANSWER_HEAD_BYTES_MAX: usize = 256 * 1024;
 
@@ -46,11 +52,24 @@ struct Shared {
 struct State {
     /// The last one in is the first one out: it is the least likely to be closed by now.
     idle: Vec<Idle>,
-    /// One connection serves all requests.
-    http2: Option<http2::SendRequest<RequestBody>>,
+    /// Each connection serves many requests.
+    http2: Vec<Shareable>,
     /// Counts the reaper's rounds.
     round: u32,
     is_reaped: bool,
+}
+
+/// An HTTP/2 connection, and a token of which each request under way on it holds a copy.
+struct Shareable {
+    sender: http2::SendRequest<RequestBody>,
+    token: Arc<()>,
+}
+
+impl Shareable {
+    /// Whether there is room for another stream. What is sent beyond the peer's limit would wait in a queue.
+    fn has_room(&self) -> bool {
+        Arc::strong_count(&self.token) <= STREAMS_MAX
+    }
 }
 
 struct Idle {
@@ -61,7 +80,14 @@ struct Idle {
 /// A connection to send a request on.
 enum Sender {
     Http1(http1::SendRequest<RequestBody>),
-    Http2(http2::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>, Arc<()>),
+}
+
+/// A place on an HTTP/2 connection, given back when it is dropped.
+struct Stream(#[expect(dead_code, reason = "counted by being there")] Arc<()>);
+
+impl AtEnd for Stream {
+    fn at_end(self: Box<Self>) {}
 }
 
 /// An HTTP/1.1 connection that is busy with an answer. It goes back to its pool when the answer was read to its end,
@@ -115,10 +141,10 @@ impl Pool {
                         Err(failure) => failure,
                     }
                 }
-                Sender::Http2(mut sender) => {
+                Sender::Http2(mut sender, token) => {
                     self.0.address_http2(&mut request, target);
                     match sender.try_send_request(request).await {
-                        Ok(response) => return Ok((response, None)),
+                        Ok(response) => return Ok((response, Some(Box::new(Stream(token))))),
                         Err(failure) => failure,
                     }
                 }
@@ -132,17 +158,23 @@ impl Pool {
     }
 }
 
+impl State {
+    /// A place on an HTTP/2 connection that has room.
+    fn share_http2(&mut self) -> Option<Sender> {
+        self.http2.retain(|shareable| !shareable.sender.is_closed());
+        let shareable = self.http2.iter().find(|shareable| shareable.has_room())?;
+        Some(Sender::Http2(shareable.sender.clone(), Arc::clone(&shareable.token)))
+    }
+}
+
 impl Shared {
     /// A connection that is at hand.
     async fn take_idle(&self) -> Option<Sender> {
         loop {
             let mut sender = {
                 let mut state = self.lock();
-                if let Some(sender) = &state.http2 {
-                    if !sender.is_closed() {
-                        return Some(Sender::Http2(sender.clone()));
-                    }
-                    state.http2 = None;
+                if let Some(shared) = state.share_http2() {
+                    return Some(shared);
                 }
                 state.idle.pop()?.sender
             };
@@ -171,15 +203,18 @@ impl Shared {
     }
 
     async fn begin_http2(self: &Arc<Self>, io: Transport) -> Result<Sender, Box<dyn StdError + Send + Sync>> {
-        // Of several requests that found no connection the first to get one shares it.
-        if let Some(sender) = self.lock().http2.clone().filter(|sender| !sender.is_closed()) {
-            return Ok(Sender::Http2(sender));
+        // Somebody else may have been faster, and has room.
+        if let Some(shared) = self.lock().share_http2() {
+            return Ok(shared);
         }
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(ANSWER_HEAD_BYTES_MAX).unwrap_or(u32::MAX));
         let (mut sender, connection) = builder.handshake(io).await?;
         tokio::spawn(async move {
@@ -188,14 +223,19 @@ impl Shared {
             }
         });
         sender.ready().await?;
-        self.lock().http2 = Some(sender.clone());
-        Ok(Sender::Http2(sender))
+        let token = Arc::new(());
+        self.lock().http2.push(Shareable { sender: sender.clone(), token: Arc::clone(&token) });
+        Ok(Sender::Http2(sender, token))
     }
 
     /// RFC 9112 §3.2.1: the target in origin form, and the authority in `Host`.
     fn address_http1(&self, request: &mut Request<RequestBody>, target: &PathAndQuery) {
         *request.uri_mut() = Uri::from(target.clone());
         request.headers_mut().insert(header::HOST, self.host.clone());
+        if request.headers().contains_key(header::TE) {
+            // RFC 9110 §10.1.4: it is for this connection alone, and must be nominated.
+            request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
     }
 
     /// RFC 9113 §8.3.1: scheme and authority are part of the target, and there is no `Host`.
@@ -205,6 +245,8 @@ impl Shared {
         // Three parts that were each part of an address make an address.
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
         request.headers_mut().remove(header::HOST);
+        // With it hyper would take away what it nominates, which in HTTP/2 is `TE: trailers` and allowed to stay.
+        request.headers_mut().remove(header::CONNECTION);
     }
 
     fn give_back(self: &Arc<Self>, sender: http1::SendRequest<RequestBody>) {
