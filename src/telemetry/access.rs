@@ -42,7 +42,7 @@ pub struct Record {
     /// Its method.
     pub method: Method,
     /// Its path and query, of which only the names are written.
-    pub target: Option<Box<str>>,
+    pub target: Option<PathAndQuery>,
     /// The configured provider, once it is known.
     pub provider: Option<Arc<str>>,
     /// The caller, once it is known.
@@ -68,9 +68,6 @@ pub struct Record {
     /// Whether the answer was handed over to its end.
     pub complete: bool,
 }
-
-/// How much of a target is written, in bytes.
-const TARGET_BYTES_MAX: usize = 2048;
 
 /// A record in the making. It is written when it is dropped, however the request ends.
 pub struct Entry {
@@ -106,7 +103,7 @@ impl Book {
             at,
             request_id,
             method: method.clone(),
-            target: target.map(|target| copy_of(target.as_str())),
+            target: target.cloned(),
             provider: None,
             subject: None,
             status: 0,
@@ -122,13 +119,6 @@ impl Book {
         };
         Entry { record: Some(Box::new(record)), book: self.clone(), at, begun: self.0.clock.instant() }
     }
-}
-
-/// The beginning of a target, which is as much as a line shows. A copy: the original is a piece of the connection's read
-/// buffer, and a line that waits to be written would keep all of that alive.
-fn copy_of(target: &str) -> Box<str> {
-    let end = (0..=target.len().min(TARGET_BYTES_MAX)).rev().find(|end| target.is_char_boundary(*end));
-    target.get(..end.unwrap_or(0)).unwrap_or_default().into()
 }
 
 impl Entry {
@@ -186,7 +176,7 @@ impl Drop for Entry {
             metrics.step(Step::upstream, record.upstream);
         }
         if let Some(log) = log {
-            log.request(record);
+            log.request(&record);
         }
     }
 }

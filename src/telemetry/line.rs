@@ -129,14 +129,13 @@ fn write_target(record: &Record, out: &mut String) {
         out.push('-');
         return;
     };
-    let (path, query) = target.split_once('?').map_or((&**target, None), |(path, query)| (path, Some(query)));
-    for (index, segment) in path.split('/').enumerate() {
+    for (index, segment) in target.path().split('/').enumerate() {
         if index > 0 {
             out.push('/');
         }
         push_masked(segment, out);
     }
-    for (index, pair) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
+    for (index, pair) in target.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
         out.push(if index == 0 { '?' } else { '&' });
         match pair.split_once('=') {
             Some((name, _)) => {

@@ -1,5 +1,5 @@
-//! The log: lines are queued by whoever has them and written by one thread, many at a time, so no request waits for a
-//! terminal or a pipe. What cannot be written in time is counted and dropped, never waited for.
+//! The log: lines are put down in memory by whoever has them and written out by one thread, many at a time, so no
+//! request waits for a terminal or a pipe. What cannot be written in time is counted and dropped, never waited for.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,33 +13,31 @@ use super::metrics::Metrics;
 
 /// How long the writer collects lines after the first.
 const BATCH: Duration = Duration::from_millis(50);
-/// Lines that wait to be written at the most; a request's is some 300 bytes.
-const WAITING_MAX: usize = 50_000;
+/// Bytes that wait to be written at the most: some 50,000 lines.
+const WAITING_MAX: usize = 16 << 20;
+/// What a buffer may keep of a burst for the next lines.
+const KEPT_MAX: usize = 1 << 20;
 
 /// A handle to the log; clones write to the same one.
 #[derive(Clone)]
 pub struct Log(Arc<Shared>);
 
 struct Shared {
-    queue: Mutex<Queue>,
+    json: bool,
+    waiting: Mutex<Waiting>,
     filled: Condvar,
     emptied: Condvar,
     metrics: Metrics,
 }
 
 #[derive(Default)]
-struct Queue {
-    items: Vec<Item>,
+struct Waiting {
+    text: String,
+    lines: Lines,
     lost: u64,
-    /// Whether the writer is at work on a batch it has taken.
+    /// Whether the writer is at work on what it has taken.
     writing: bool,
     urgent: bool,
-}
-
-enum Item {
-    Request(Box<Record>),
-    /// A finished line of the diagnostic log.
-    Line(Vec<u8>),
 }
 
 impl Log {
@@ -48,36 +46,42 @@ impl Log {
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(json: bool, sink: impl Write + Send + 'static, metrics: Metrics) -> io::Result<Self> {
-        let queue = Mutex::default();
-        let log = Self(Arc::new(Shared { queue, filled: Condvar::new(), emptied: Condvar::new(), metrics }));
-        let writer = Writer { shared: Arc::downgrade(&log.0), json, lines: Lines::default(), sink: Box::new(sink) };
+        let (waiting, filled, emptied) = (Mutex::default(), Condvar::new(), Condvar::new());
+        let log = Self(Arc::new(Shared { json, waiting, filled, emptied, metrics }));
+        let writer = Writer { shared: Arc::downgrade(&log.0), sink: Box::new(sink) };
         std::thread::Builder::new().name("log".into()).spawn(move || writer.run())?;
         Ok(log)
     }
 
-    /// Queues a request's line.
-    pub fn request(&self, record: Box<Record>) {
-        self.push(Item::Request(record));
+    /// Puts a request's line down. It is made here and not by the writer: what one thread allocates and another frees
+    /// costs both more than the line.
+    pub fn request(&self, record: &Record) {
+        let json = self.0.json;
+        self.put(
+            |Waiting { text, lines, .. }| {
+                if json { lines.write_json(record, text) } else { lines.write_text(record, text) }
+            },
+        );
     }
 
-    /// Waits until everything queued so far is written, a second at the most.
+    /// Waits until everything put down so far is written, a second at the most.
     pub fn flush(&self) {
-        let mut queue = self.0.lock();
-        queue.urgent = true;
+        let mut waiting = self.0.lock();
+        waiting.urgent = true;
         self.0.filled.notify_one();
-        let unwritten = |queue: &mut Queue| queue.writing || !queue.items.is_empty();
-        drop(self.0.emptied.wait_timeout_while(queue, Duration::from_secs(1), unwritten));
+        let unwritten = |waiting: &mut Waiting| waiting.writing || !waiting.text.is_empty();
+        drop(self.0.emptied.wait_timeout_while(waiting, Duration::from_secs(1), unwritten));
     }
 
-    fn push(&self, item: Item) {
-        let mut queue = self.0.lock();
-        if queue.items.len() >= WAITING_MAX {
-            queue.lost += 1;
+    fn put(&self, write: impl FnOnce(&mut Waiting)) {
+        let mut waiting = self.0.lock();
+        if waiting.text.len() >= WAITING_MAX {
+            waiting.lost += 1;
             return;
         }
-        queue.items.push(item);
-        let is_first = queue.items.len() == 1;
-        drop(queue);
+        let is_first = waiting.text.is_empty();
+        write(&mut waiting);
+        drop(waiting);
         // One wake-up for a batch, not for a line.
         if is_first {
             self.0.filled.notify_one();
@@ -86,16 +90,14 @@ impl Log {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        // The queue is whole after every statement: a panic elsewhere cannot have broken it.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Half a line is the worst that a panic elsewhere can have left.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct Writer {
     shared: std::sync::Weak<Shared>,
-    json: bool,
-    lines: Lines,
     sink: Box<dyn Write + Send>,
 }
 
@@ -103,38 +105,34 @@ impl Writer {
     fn run(mut self) {
         let mut text = String::new();
         // Ends when the last handle is gone and nothing is left to write.
-        while let Some(items) = self.next_batch() {
-            text.clear();
-            for item in items {
-                match item {
-                    Item::Request(record) if self.json => self.lines.write_json(&record, &mut text),
-                    Item::Request(record) => self.lines.write_text(&record, &mut text),
-                    Item::Line(line) => text.push_str(&String::from_utf8_lossy(&line)),
-                }
-            }
+        while self.take_batch(&mut text).is_some() {
             // A log that cannot be written is no reason to stop serving.
             let _ = self.sink.write_all(text.as_bytes()).and_then(|()| self.sink.flush());
+            text.clear();
+            text.shrink_to(KEPT_MAX);
         }
     }
 
-    fn next_batch(&self) -> Option<Vec<Item>> {
+    /// Waits for lines and takes them, leaving the emptied buffer in their place.
+    fn take_batch(&self, text: &mut String) -> Option<()> {
         let shared = self.shared.upgrade()?;
-        let mut queue = shared.lock();
-        queue.writing = false;
+        let mut waiting = shared.lock();
+        waiting.writing = false;
         shared.emptied.notify_all();
         // Not for ever: the handles may be gone, and then nobody would notify.
         let patience = Duration::from_secs(1);
-        queue = shared.filled.wait_timeout_while(queue, patience, |queue| queue.items.is_empty()).ok()?.0;
-        if !queue.urgent && !queue.items.is_empty() {
-            queue = shared.filled.wait_timeout_while(queue, BATCH, |queue| !queue.urgent).ok()?.0;
+        waiting = shared.filled.wait_timeout_while(waiting, patience, |waiting| waiting.text.is_empty()).ok()?.0;
+        if !waiting.urgent && !waiting.text.is_empty() {
+            waiting = shared.filled.wait_timeout_while(waiting, BATCH, |waiting| !waiting.urgent).ok()?.0;
         }
-        queue.urgent = false;
-        queue.writing = true;
-        let lost = std::mem::take(&mut queue.lost);
+        waiting.urgent = false;
+        waiting.writing = true;
+        std::mem::swap(&mut waiting.text, text);
+        let lost = std::mem::take(&mut waiting.lost);
         if lost > 0 {
             shared.metrics.log_lines_lost(lost);
         }
-        Some(std::mem::take(&mut queue.items))
+        Some(())
     }
 }
 
@@ -167,7 +165,7 @@ impl Write for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.bytes.is_empty() {
-            self.log.push(Item::Line(std::mem::take(&mut self.bytes)));
+            self.log.put(|waiting| waiting.text.push_str(&String::from_utf8_lossy(&self.bytes)));
         }
     }
 }
