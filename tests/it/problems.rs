@@ -227,7 +227,10 @@ async fn what_the_tenant_says_of_the_user_has_a_code_each() {
         let bearer = format!("Bearer {}", rig.tenant.token_for(&user.user_id));
         rig.tenant.add_user(user);
         let answer = rig.send_as_is("GET", "/proxy/github/user", &[("authorization", &bearer)], b"").await;
-        problem(&answer, code, &format!("http://{}", rig.address()));
+        let problem = problem(&answer, code, &format!("http://{}", rig.address()));
+        // Where signing in helps, it says through which connection.
+        let connection = (code == "not_connected").then_some("github");
+        assert_eq!(problem["connect"]["connection"].as_str(), connection, "{problem}");
     }
     let bearer = format!("Bearer {}", rig.tenant.token_for("auth0|deleted"));
     let answer = rig.send_as_is("GET", "/proxy/github/user", &[("authorization", &bearer)], b"").await;

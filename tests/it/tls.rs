@@ -70,6 +70,19 @@ async fn many_requests_share_one_http_2_connection() {
 }
 
 #[tokio::test]
+async fn an_http_2_provider_hears_that_the_caller_takes_trailers() {
+    let authority = Authority::new();
+    let modern = Https::start(authority.certificate("127.0.0.1"), &["h2"]).await;
+    let (child, rig) = proxy_that_trusts(&authority, &[("modern", modern.port)]).await;
+    let bearer = format!("Bearer {}", rig.token());
+    for headers in [&[("te", "trailers"), ("connection", "te")][..], &[][..]] {
+        let headers = [&[("authorization", bearer.as_str())], headers].concat();
+        assert_eq!(client::send(&child.proxy, "GET", "/proxy/modern/x", &headers, b"").await.status, 200);
+    }
+    assert_eq!(modern.takes_trailers(), [true, false]);
+}
+
+#[tokio::test]
 async fn nothing_is_sent_to_a_provider_that_cannot_prove_its_name() {
     let authority = Authority::new();
     for (reason, shown) in [

@@ -117,6 +117,12 @@ async fn an_answer_cut_in_its_body_is_visibly_broken() {
     }
     let whole = answer_to(&rig, &mut connections, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
     assert!(whole.complete && whole.text() == "hello");
+    // The status had been sent, so it is in the metrics that the provider's fault shows.
+    let counted = |fault: &str, count: u32| {
+        format!("idp_proxy_requests_total{{provider=\"github\",status=\"200\",fault=\"{fault}\"}} {count}\n")
+    };
+    let counts = rig.metrics.render();
+    assert!(counts.contains(&counted("provider", 8)) && counts.contains(&counted("", 1)), "{counts}");
 }
 
 #[tokio::test]

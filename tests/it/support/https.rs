@@ -73,6 +73,7 @@ impl Shown {
 struct Seen {
     connections: usize,
     requests: Vec<(Version, String)>,
+    takes_trailers: Vec<bool>,
 }
 
 /// A provider behind TLS that answers with the body it was sent. Stops when it is dropped.
@@ -125,6 +126,13 @@ impl Https {
     }
 }
 
+impl Https {
+    /// Whether each request said `TE: trailers`.
+    pub fn takes_trailers(&self) -> Vec<bool> {
+        self.seen.lock().unwrap().takes_trailers.clone()
+    }
+}
+
 impl Drop for Https {
     fn drop(&mut self) {
         self.task.abort();
@@ -132,7 +140,11 @@ impl Drop for Https {
 }
 
 async fn answer(request: Request<Incoming>, seen: Arc<Mutex<Seen>>) -> Result<Response<Full<Bytes>>, Infallible> {
-    seen.lock().unwrap().requests.push((request.version(), request.uri().path().to_owned()));
+    {
+        let mut seen = seen.lock().unwrap();
+        seen.requests.push((request.version(), request.uri().path().to_owned()));
+        seen.takes_trailers.push(request.headers().get("te").is_some_and(|value| value == "trailers"));
+    }
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     Ok(Response::new(Full::new(body)))
 }
