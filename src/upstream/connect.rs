@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
+use hyper::service::Service;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tower_service::Service;
 
 use super::stall::Impatient;
 use crate::config::Limits;
@@ -22,7 +23,7 @@ pub(super) type Transport = Impatient<MaybeHttpsStream<TokioIo<TcpStream>>>;
 pub(super) struct Connector(Arc<Settings>);
 
 struct Settings {
-    https: HttpsConnector<HttpConnector>,
+    https: TowerToHyperService<HttpsConnector<HttpConnector>>,
     connect_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -46,14 +47,14 @@ impl Connector {
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(tcp);
+        let https = TowerToHyperService::new(https);
         let (connect_timeout, idle_timeout) = (limits.connect_timeout, limits.idle_timeout);
         Ok(Self(Arc::new(Settings { https, connect_timeout, idle_timeout })))
     }
 
     /// A new connection to `origin`.
     pub(super) async fn connect(&self, origin: Uri) -> Result<Transport, Box<dyn StdError + Send + Sync>> {
-        let mut https = self.0.https.clone();
-        match tokio::time::timeout(self.0.connect_timeout, https.call(origin)).await {
+        match tokio::time::timeout(self.0.connect_timeout, self.0.https.call(origin)).await {
             Ok(connected) => Ok(Impatient::new(connected?, self.0.idle_timeout)),
             Err(_) => Err(ConnectTimeout.into()),
         }
