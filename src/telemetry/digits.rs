@@ -15,17 +15,20 @@ pub fn push_millis(out: &mut String, duration: Duration) {
     push_padded(out, micros % 1000, 3);
 }
 
-/// Appends a number in decimal, with zeros in front up to `width` digits.
-pub fn push_padded(out: &mut String, number: u64, width: u32) {
-    let mut power = 10_u64.pow(width.saturating_sub(1).min(19));
-    while number / power > 9 {
-        power *= 10;
+/// Appends a number in decimal, with zeros in front up to `width` digits (20 at the most).
+pub fn push_padded(out: &mut String, number: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut used) = (number, 0);
+    for (index, digit) in digits.iter_mut().rev().enumerate() {
+        if rest == 0 {
+            break;
+        }
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        used = index + 1;
     }
-    while power > 0 {
-        let digit = u32::try_from(number / power % 10).unwrap_or(0);
-        out.push(char::from_digit(digit, 10).unwrap_or('0'));
-        power /= 10;
-    }
+    let start = digits.len() - used.max(width.min(digits.len()));
+    out.push_str(digits.get(start..).and_then(|digits| str::from_utf8(digits).ok()).unwrap_or_default());
 }
 
 /// Appends a number in hexadecimal, 16 digits.

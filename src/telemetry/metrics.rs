@@ -8,14 +8,15 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use super::timer::Timer;
 
 /// Every metric of one process; clones count into the same numbers.
 #[derive(Clone)]
 pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
-    steps: Arc<[Histogram; 3]>,
+    steps: Arc<[Timer; 3]>,
     tenant_calls: Family<TenantLabels, Counter>,
     token_lookups: Arc<[Counter; Outcome::ALL.len()]>,
     tokens_held: Gauge,
@@ -114,7 +115,7 @@ impl Metrics {
             "Requests answered, by provider, status and whose fault a failure was",
             requests.clone(),
         );
-        let steps = Family::<StepLabels, Histogram>::new_with_constructor(|| Histogram::new(STEP_BOUNDS));
+        let steps = Family::<StepLabels, Timer>::default();
         registry.register("step_seconds", "What the steps of a request cost", steps.clone());
         let steps =
             [Step::verify, Step::token, Step::upstream].map(|step| steps.get_or_create(&StepLabels { step }).clone());
@@ -158,12 +159,12 @@ impl Metrics {
     /// Records what one step cost.
     pub fn step(&self, step: Step, cost: Duration) {
         let [verify, token, upstream] = &*self.steps;
-        let histogram = match step {
+        let timer = match step {
             Step::verify => verify,
             Step::token => token,
             Step::upstream => upstream,
         };
-        histogram.observe(cost.as_secs_f64());
+        timer.observe(cost);
     }
 
     /// Counts a call to the tenant.
@@ -203,9 +204,6 @@ impl Metrics {
         out
     }
 }
-
-/// From a memory hit (a microsecond) to the longest wait for a token, in seconds.
-const STEP_BOUNDS: [f64; 12] = [1e-6, 2e-6, 5e-6, 1e-5, 5e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 5.0, 15.0];
 
 #[cfg(test)]
 mod tests {

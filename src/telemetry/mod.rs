@@ -6,6 +6,7 @@ pub mod line;
 pub mod log;
 pub mod metrics;
 pub mod request_id;
+mod timer;
 
 /// An error and all its causes in one line, for the log.
 #[must_use]
