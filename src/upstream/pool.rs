@@ -9,32 +9,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use http::header::{self, HeaderValue};
-use http::uri::PathAndQuery;
+use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Uri};
 use hyper::client::conn::{http1, http2};
-use hyper_util::client::legacy::connect::Connection;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Answer;
-use super::connect::{Connector, Transport};
+use super::connect::Connector;
 use crate::body::{AtEnd, RequestBody, Upload};
+
+mod opening;
+
+use opening::Opening;
 
 /// An idle connection is kept for between one and two of these; providers' edges close theirs after one to several
 /// minutes, and one that is closed under a request costs a second attempt.
 const IDLE: Duration = Duration::from_secs(30);
 /// Idle connections to one provider. More than this after a burst are closed.
 const IDLE_MAX: usize = 1024;
-/// A pooled HTTP/2 connection whose network path has died swallows requests until a ping notices.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests on one HTTP/2 connection at a time: what RFC 9113 §6.5.2 advises servers to allow at the least.
 const STREAMS_MAX: usize = 100;
-/// What may be on its way to us in one stream, and in all of a connection: so much that no callers who stop reading can
-/// use up what the others on the same connection need.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
-/// The largest head of an answer, in bytes, and in HTTP/1.1 also how much of a body is read ahead.
-const ANSWER_HEAD_BYTES_MAX: usize = 256 * 1024;
 
 /// The pool of one provider.
 pub(super) struct Pool(Arc<Shared>);
@@ -54,6 +47,10 @@ struct State {
     idle: Vec<Idle>,
     /// Each connection serves many requests.
     http2: Vec<Shareable>,
+    /// Whether the provider chose HTTP/1.1 last time.
+    is_http1: bool,
+    /// The connection that is being opened for all who wait, or the last one that was.
+    opening: Option<Opening>,
     /// Counts the reaper's rounds.
     round: u32,
     is_reaped: bool,
@@ -109,7 +106,9 @@ pub(super) enum SendError {
 impl Pool {
     /// A pool of connections to `origin`. Nothing is connected yet.
     pub(super) fn new(connector: Connector, origin: Uri, host: HeaderValue) -> Self {
-        Self(Arc::new(Shared { connector, origin, host, state: Mutex::default() }))
+        // Without TLS there is nothing to choose.
+        let state = State { is_http1: origin.scheme() == Some(&Scheme::HTTP), ..State::default() };
+        Self(Arc::new(Shared { connector, origin, host, state: Mutex::new(state) }))
     }
 
     /// Sends a request to `target` and waits for the head of the answer.
@@ -129,7 +128,7 @@ impl Pool {
                 // Boxed: a future keeps room for all that it may wait for, and is moved several times.
                 None => Box::pin(self.0.connect()).await.map_err(SendError::Connect)?,
             };
-            let failure = match sender {
+            let mut failure = match sender {
                 Sender::Http1(mut sender) => {
                     self.0.address_http1(&mut request, target);
                     match sender.try_send_request(request).await {
@@ -149,7 +148,6 @@ impl Pool {
                     }
                 }
             };
-            let mut failure = failure;
             match failure.take_message() {
                 Some(unsent) if !is_fresh => request = unsent,
                 Some(_) | None => return Err(SendError::Exchange(failure.into_error())),
@@ -183,49 +181,6 @@ impl Shared {
                 return Some(Sender::Http1(sender));
             }
         }
-    }
-
-    async fn connect(self: &Arc<Self>) -> Result<Sender, Box<dyn StdError + Send + Sync>> {
-        let io = self.connector.connect(self.origin.clone()).await?;
-        if io.connected().is_negotiated_h2() {
-            return self.begin_http2(io).await;
-        }
-        let mut builder = http1::Builder::new();
-        builder.max_buf_size(ANSWER_HEAD_BYTES_MAX);
-        let (mut sender, connection) = builder.handshake(io).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(cause = %crate::telemetry::chain(&error), "connection to a provider ended");
-            }
-        });
-        sender.ready().await?;
-        Ok(Sender::Http1(sender))
-    }
-
-    async fn begin_http2(self: &Arc<Self>, io: Transport) -> Result<Sender, Box<dyn StdError + Send + Sync>> {
-        // Somebody else may have been faster, and has room.
-        if let Some(shared) = self.lock().share_http2() {
-            return Ok(shared);
-        }
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(u32::try_from(ANSWER_HEAD_BYTES_MAX).unwrap_or(u32::MAX));
-        let (mut sender, connection) = builder.handshake(io).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(cause = %crate::telemetry::chain(&error), "connection to a provider ended");
-            }
-        });
-        sender.ready().await?;
-        let token = Arc::new(());
-        self.lock().http2.push(Shareable { sender: sender.clone(), token: Arc::clone(&token) });
-        Ok(Sender::Http2(sender, token))
     }
 
     /// RFC 9112 §3.2.1: the target in origin form, and the authority in `Host`.

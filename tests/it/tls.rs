@@ -1,9 +1,12 @@
 //! TLS to providers: trusted as the platform trusts, HTTP/2 or HTTP/1.1 as the provider chooses, or nothing sent.
 
+use std::time::Duration;
+
 use http::Version;
 
 use crate::support::client::{self, Answer};
 use crate::support::https::{Authority, Https, Shown};
+use crate::support::wire::{Wire, by_hand, head, until_so};
 use crate::support::{Child, Rig, Upstream, rig};
 
 /// A proxy process that trusts `authority`, with a tenant beside it.
@@ -49,12 +52,13 @@ async fn a_provider_is_spoken_to_in_the_version_it_chooses_on_connections_that_a
 }
 
 #[tokio::test]
-async fn many_requests_share_one_http_2_connection() {
+async fn many_requests_share_one_http_2_connection_also_when_there_was_none_yet() {
     let authority = Authority::new();
-    let modern = Https::start(authority.certificate("127.0.0.1"), &["h2"]).await;
-    let (child, rig) = proxy_that_trusts(&authority, &[("modern", modern.port)]).await;
-    assert_eq!(post(&child, &rig, "/proxy/modern/first", b"hello").await.text(), "hello");
-    let answers = (0..40).map(|number| {
+    let modern = Https::start(authority.certificate("127.0.0.1"), &["h2", "http/1.1"]).await;
+    let (child, rig) = proxy_that_trusts(&authority, &[("modern", modern.port), ("other", modern.port)]).await;
+    // The token is held then, so that the requests come to the provider at the same time.
+    assert_eq!(post(&child, &rig, "/proxy/other/first", b"hello").await.text(), "hello");
+    let answers = (0..50).map(|number| {
         let (address, bearer) = (child.proxy.clone(), format!("Bearer {}", rig.token()));
         tokio::spawn(async move {
             let text = number.to_string();
@@ -66,7 +70,49 @@ async fn many_requests_share_one_http_2_connection() {
     for answer in answers.collect::<Vec<_>>() {
         answer.await.unwrap();
     }
-    assert_eq!((modern.connections(), modern.requests().len()), (1, 41));
+    assert_eq!((modern.connections(), modern.requests().len()), (2, 51), "one for each name");
+}
+
+#[tokio::test]
+async fn requests_to_an_http_1_provider_do_not_wait_for_one_another() {
+    let authority = Authority::new();
+    let older = Https::start(authority.certificate("127.0.0.1"), &["http/1.1"]).await;
+    let (child, rig) = proxy_that_trusts(&authority, &[("older", older.port)]).await;
+    let mut callers = Vec::new();
+    for _ in 0..20 {
+        let mut caller = Wire::to(&child.proxy).await;
+        caller.send(head(&rig, "POST /proxy/older/x", "content-length: 2\r\n") + "h").await;
+        callers.push(caller);
+    }
+    until_so("all of them at the provider", || older.requests().len() == 20).await;
+    for caller in &mut callers {
+        caller.send("i").await;
+        assert_eq!(caller.answer("POST").await.text(), "hi");
+    }
+}
+
+#[tokio::test]
+async fn all_who_wait_for_a_connection_hear_at_once_that_there_is_none() {
+    let (silent, _connections) = by_hand().await;
+    let port = silent.base_url().rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    let rig = rig()
+        .provider_at("silent", &format!("https://127.0.0.1:{port}"), "allow = \"all\"")
+        .with("limits", "connect_timeout = \"700ms\"")
+        .start()
+        .await;
+    let mut callers = Vec::new();
+    for _ in 0..20 {
+        let mut caller = Wire::to(&rig.address()).await;
+        caller.send(head(&rig, "GET /proxy/silent/x", "")).await;
+        callers.push(caller);
+    }
+    let answers = async {
+        for caller in &mut callers {
+            assert_eq!(caller.answer("GET").await.code(), "upstream_timeout");
+        }
+    };
+    // One after the other they would need fourteen seconds.
+    assert!(tokio::time::timeout(Duration::from_secs(7), answers).await.is_ok());
 }
 
 #[tokio::test]
