@@ -198,6 +198,9 @@ codes! {
     TenantMisconfigured "tenant_misconfigured" SERVICE_UNAVAILABLE Tenant "proxy_configuration_error"
         "The proxy's application at the tenant lacks a grant"
         "The operator must mend the application at the tenant; the detail says how.";
+    Overloaded "overloaded" SERVICE_UNAVAILABLE Proxy "connection_limit_reached"
+        "The proxy has no room for this request"
+        "Try again after Retry-After. The operator should allow the process more open files, or lower `[limits] connections`.";
     UpstreamTimeout "upstream_timeout" GATEWAY_TIMEOUT Provider "connection_timeout"
         "The provider did not answer in time"
         "Try again if the request may be repeated. Whether the provider acted on it is not known.";
@@ -248,7 +251,7 @@ impl From<HeadError> for Error {
     }
 }
 
-/// When to come back after a failure of the tenant that does not say.
+/// When to come back after a failure that does not say.
 const PAUSE: Duration = Duration::from_secs(2);
 
 fn caller(error: &CallerError) -> Code {
@@ -295,6 +298,7 @@ fn tenant(error: &TenantError) -> Code {
 fn upstream(error: &UpstreamError) -> Code {
     match error {
         UpstreamError::Unreachable(_) => Code::UpstreamUnreachable,
+        UpstreamError::NoDescriptor(_) => Code::Overloaded,
         UpstreamError::Tls(_) => Code::UpstreamTls,
         UpstreamError::Terminated(_) | UpstreamError::Protocol(_) => Code::UpstreamProtocol,
         UpstreamError::ConnectTimeout | UpstreamError::FirstByteTimeout | UpstreamError::UploadStalled => {

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::io;
 
+use rustix::io::Errno;
+
 use super::connect::ConnectTimeout;
 use super::pool::SendError;
 use super::stall::Stalled;
@@ -16,6 +18,9 @@ pub enum UpstreamError {
     /// No connection: name unknown, refused, no route.
     #[error("the provider cannot be reached")]
     Unreachable(#[source] Cause),
+    /// This process may open no more descriptors, so it could not even try.
+    #[error("the proxy has too many connections open to make another")]
+    NoDescriptor(#[source] Cause),
     /// No TLS: certificate not valid for it, or no common version.
     #[error("no secure connection to the provider can be made")]
     Tls(#[source] Cause),
@@ -57,6 +62,9 @@ impl From<SendError> for UpstreamError {
             let io = current.downcast_ref::<io::Error>();
             // Of several addresses each has a share of the time, and the last one's may be over first.
             let is_late = is_connect && io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+            if is_connect && io.is_some_and(is_out_of_descriptors) {
+                return Self::NoDescriptor(cause);
+            }
             if is_late || current.is::<ConnectTimeout>() {
                 return Self::ConnectTimeout;
             }
@@ -80,4 +88,9 @@ impl From<SendError> for UpstreamError {
             (false, false) => Self::Terminated(cause),
         }
     }
+}
+
+/// Whether this process (or the whole machine) has no descriptor left.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }

@@ -12,7 +12,7 @@ use crate::support::exact::upstream_saying;
 use crate::support::{Answer, Rig, Upstream, rig};
 
 /// Every code, its status and whose doing it is.
-const TABLE: [(&str, u16, &str); 26] = [
+const TABLE: [(&str, u16, &str); 27] = [
     ("bad_request", 400, "caller"),
     ("missing_token", 401, "caller"),
     ("invalid_token", 401, "caller"),
@@ -37,6 +37,7 @@ const TABLE: [(&str, u16, &str); 26] = [
     ("tenant_unavailable", 503, "tenant"),
     ("tenant_rate_limited", 503, "tenant"),
     ("tenant_misconfigured", 503, "tenant"),
+    ("overloaded", 503, "proxy"),
     ("upstream_timeout", 504, "provider"),
     ("loop_detected", 508, "proxy"),
 ];

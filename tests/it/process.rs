@@ -3,12 +3,15 @@
 use std::process::Command;
 use std::time::Duration;
 
+use http::Response;
+use hyper::body::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::child::{BINARY, PATIENCE, Signal, folder, idp_proxy};
 use crate::support::slow::{Begun, Slow};
+use crate::support::wire::{Wire, head};
 use crate::support::{Child, Rig, Upstream, client, rig};
 
 /// A provider that nobody calls.
@@ -198,6 +201,30 @@ async fn out_of_descriptors_it_waits_and_serves_again_afterwards() {
         assert_eq!(child.get(rig.token(), "/proxy/github/user").await.text(), "hello");
     }
     assert_eq!(child.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn out_of_descriptors_it_does_not_blame_the_provider() {
+    // Nothing is left to be used again, so each request needs a connection of its own.
+    let github = Upstream::recording(|_| {
+        Response::builder().header("connection", "close").body(Bytes::from_static(b"hello")).unwrap()
+    })
+    .await;
+    let rig = rig().provider("github", &github).start().await;
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -n 64; exec '{BINARY}' serve")]);
+    let child = Child::serve_by(command, &rig.toml).await.ready().await;
+    assert_eq!(child.get(rig.token(), "/proxy/github/user").await.text(), "hello");
+    let mut crowd = Vec::new();
+    for _ in 0..80 {
+        crowd.push(Wire::to(&child.proxy).await);
+    }
+    child.logged("cannot accept a connection").await;
+    crowd[0].send(head(&rig, "GET /proxy/github/user", "")).await;
+    let answer = crowd[0].answer("GET").await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"), "{}", child.log());
+    assert_eq!(answer.json()["fault"], "proxy");
+    assert!(answer.header("retry-after").is_some());
 }
 
 #[tokio::test]
