@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
@@ -35,8 +36,17 @@ pub struct Body {
 
 enum Content {
     Whole(Option<Bytes>),
-    Relayed { incoming: Incoming, waiting: Option<Box<dyn AtEnd>>, idle: Idle, broken: Option<BodyError> },
+    Relayed {
+        incoming: Incoming,
+        waiting: Option<Box<dyn AtEnd>>,
+        idle: Idle,
+        strip: StripTrailers,
+        broken: Option<BodyError>,
+    },
 }
+
+/// Takes out of an answer's trailers what must not be handed on.
+pub type StripTrailers = fn(&mut HeaderMap);
 
 /// What waits for the end of a provider's answer: the connection that it comes on.
 pub trait AtEnd: Send + Sync {
@@ -70,11 +80,12 @@ impl Body {
         Self { content: Content::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty())), end: None }
     }
 
-    /// The provider's body, streamed; broken if no byte comes for `idle`. `waiting` hears of its end.
+    /// The provider's body, streamed, with its trailers after `strip`; broken if no byte comes for `idle`. `waiting` hears
+    /// of its end.
     #[must_use]
-    pub fn relayed(incoming: Incoming, waiting: Option<Box<dyn AtEnd>>, idle: Duration) -> Self {
+    pub fn relayed(incoming: Incoming, waiting: Option<Box<dyn AtEnd>>, idle: Duration, strip: StripTrailers) -> Self {
         let idle = Idle { patience: idle, timer: None, moved: true };
-        Self { content: Content::Relayed { incoming, waiting, idle, broken: None }, end: None }
+        Self { content: Content::Relayed { incoming, waiting, idle, strip, broken: None }, end: None }
     }
 
     /// Has `entry` written once the body has been handed over, and the connection told then.
@@ -124,15 +135,20 @@ impl HttpBody for Body {
         let frame = match &mut this.content {
             Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Content::Relayed { broken, .. } if broken.is_some() => broken.take().map(Err),
-            Content::Relayed { incoming, idle, broken, .. } => match Pin::new(incoming).poll_frame(context) {
+            Content::Relayed { incoming, idle, strip, broken, .. } => match Pin::new(incoming).poll_frame(context) {
                 Poll::Ready(Some(Err(error))) => {
                     // hyper drops the connection at an error, with what it has not flushed: first it gets a turn to.
                     *broken = Some(BodyError::Upstream(error));
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Poll::Ready(frame) => {
+                Poll::Ready(mut frame) => {
                     idle.moved = true;
+                    if let Some(Ok(frame)) = &mut frame
+                        && let Some(trailers) = frame.trailers_mut()
+                    {
+                        strip(trailers);
+                    }
                     frame.map(|frame| frame.map_err(BodyError::Upstream))
                 }
                 Poll::Pending => {

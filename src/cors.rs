@@ -79,8 +79,8 @@ impl Origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
         // Authorization must be named: a wildcard does not cover it. What the page asks for is what it may send, since
         // the rules for headers are ours and not the browser's.
-        if let Some(asked) = head.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+        for asked in head.headers.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+            headers.append(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
         }
         if head.headers.contains_key(PRIVATE_NETWORK) {
             let allow = HeaderName::from_static("access-control-allow-private-network");

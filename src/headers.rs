@@ -8,6 +8,12 @@ use crate::body::Body;
 use crate::provider::Call;
 use crate::token::AccessToken;
 
+mod content;
+mod proxy_status;
+mod trailers;
+
+pub use trailers::strip_trailers;
+
 /// Where it says who answered (RFC 9209 §2).
 pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -112,7 +118,7 @@ impl Rules {
         auth_header: &HeaderName,
         token: &HeaderValue,
     ) -> CallerSide {
-        let side = CallerSide { version: head.version, takes_trailers: takes_trailers(&head.headers) };
+        let side = CallerSide { version: head.version, takes_trailers: trailers::are_taken(&head.headers) };
         remove(&mut head.headers, |name| is_hop_by_hop(name) || self.stays_here(name));
         self.append_via(head);
         if side.takes_trailers {
@@ -135,7 +141,7 @@ impl Rules {
 
     /// A name with `_` for `-` is the same name to servers that turn headers into variables (RFC 3875 §4.1.18).
     fn stays_here(&self, name: &str) -> bool {
-        if name.contains('_') {
+        if name.as_bytes().contains(&b'_') {
             let dashed = name.replace('_', "-");
             return stays_here(&dashed, self.propagate) || is_hop_by_hop(&dashed);
         }
@@ -160,17 +166,17 @@ impl Rules {
 /// # Errors
 /// [`ForwardError`] if the answer shows that the provider is this proxy.
 pub fn for_caller(head: &mut http::response::Parts, side: CallerSide) -> Result<(), ForwardError> {
-    speak_for_us_alone(head)?;
-    let trailers = side.trailers(&head.headers);
+    proxy_status::speak_for_us_alone(head)?;
+    let trailers = side.announced(&head.headers);
     remove(&mut head.headers, stays_there);
     if let Some(trailers) = trailers {
         head.headers.insert(header::TRAILER, trailers);
     }
-    if let Some(private) = private(&head.headers) {
+    if let Some(private) = content::private(&head.headers) {
         head.headers.insert(header::CACHE_CONTROL, private);
     }
     head.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if is_active(&head.headers) {
+    if content::is_active(&head.headers) {
         // A page of the provider's, opened at our origin, must not act in its name.
         head.headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     }
@@ -180,62 +186,6 @@ pub fn for_caller(head: &mut http::response::Parts, side: CallerSide) -> Result<
     };
     head.extensions.clear();
     Ok(())
-}
-
-/// Takes out what a provider says in `Proxy-Status` in our name, by which callers tell our answers from its own.
-///
-/// # Errors
-/// [`ForwardError::Loop`] if it said that the request came round: then the provider is this proxy.
-fn speak_for_us_alone(head: &mut http::response::Parts) -> Result<(), ForwardError> {
-    if !head.headers.contains_key(&PROXY_STATUS) {
-        return Ok(());
-    }
-    let is_ours = |member: &&str| {
-        let name = member.split(';').next().unwrap_or_default().trim();
-        name.trim_matches('"').eq_ignore_ascii_case("idp-proxy")
-    };
-    let lines: Vec<HeaderValue> = head.headers.get_all(&PROXY_STATUS).iter().cloned().collect();
-    head.headers.remove(&PROXY_STATUS);
-    for line in lines {
-        let text = String::from_utf8_lossy(line.as_bytes());
-        let (ours, theirs): (Vec<&str>, Vec<&str>) = members(&text).partition(is_ours);
-        if head.status == StatusCode::LOOP_DETECTED && ours.iter().any(|member| member.contains("proxy_loop_detected"))
-        {
-            return Err(ForwardError::Loop);
-        }
-        if ours.is_empty() {
-            head.headers.append(PROXY_STATUS, line);
-        } else if let (false, Ok(kept)) = (theirs.is_empty(), HeaderValue::from_str(&theirs.join(", "))) {
-            head.headers.append(PROXY_STATUS, kept);
-        }
-    }
-    Ok(())
-}
-
-/// The members of a list of structured fields (RFC 9651 §3.1): commas in quoted strings do not part them.
-fn members(line: &str) -> impl Iterator<Item = &str> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    let parts_here = move |character: char| {
-        match character {
-            _ if is_escaped => is_escaped = false,
-            '\\' if is_quoted => is_escaped = true,
-            '"' => is_quoted = !is_quoted,
-            _ => {}
-        }
-        character == ',' && !is_quoted
-    };
-    line.split(parts_here).map(str::trim)
-}
-
-impl CallerSide {
-    /// The `Trailer` field of the answer, made anew: hyper sends HTTP/1.1 trailers that it announces, to callers who
-    /// said that they take them (RFC 9110 §6.5.1).
-    fn trailers(self, headers: &HeaderMap) -> Option<HeaderValue> {
-        if self.version != Version::HTTP_11 || !self.takes_trailers {
-            return None;
-        }
-        headers.get(header::TRAILER).cloned()
-    }
 }
 
 /// Removes the fields that `doomed` names and those that `Connection` nominates, of which all lines count.
@@ -252,15 +202,6 @@ fn remove(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
     while let Some(name) = headers.keys().find(|name| doomed(name.as_str())).cloned() {
         headers.remove(name);
     }
-}
-
-fn takes_trailers(headers: &HeaderMap) -> bool {
-    headers.get_all(header::TE).iter().any(|line| {
-        line.to_str().is_ok_and(|text| {
-            text.split(',')
-                .any(|coding| coding.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("trailers"))
-        })
-    })
 }
 
 /// The answer to an `OPTIONS` that may go no further (RFC 9110 §7.6.2: `Max-Forwards: 0`).
@@ -284,37 +225,6 @@ fn count_down(headers: &mut HeaderMap) {
 
 fn max_forwards(headers: &HeaderMap) -> Option<u32> {
     headers.get(header::MAX_FORWARDS)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// RFC 9111 §3.5: an answer to an authorized request is the caller's own. Where the provider called it public, a cache
-/// in front of us would hand it to others.
-fn private(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(header::CACHE_CONTROL).iter();
-    let (first, rest) = (lines.next()?, lines);
-    let text = first.to_str().ok()?;
-    let all = rest.filter_map(|line| line.to_str().ok()).fold(text.to_owned(), |all, line| all + ", " + line);
-    let is_shared = |directive: &str| {
-        let name = directive.split('=').next().unwrap_or_default().trim();
-        name.eq_ignore_ascii_case("public") || name.eq_ignore_ascii_case("s-maxage")
-    };
-    if !all.split(',').any(is_shared) {
-        return None;
-    }
-    let is_kept =
-        |directive: &&str| !is_shared(directive) && !directive.is_empty() && !directive.eq_ignore_ascii_case("private");
-    let kept = all.split(',').map(str::trim).filter(is_kept);
-    let private = kept.fold("private".to_owned(), |all, directive| all + ", " + directive);
-    HeaderValue::from_str(&private).ok()
-}
-
-/// Content that a browser would run or lay out if it were opened at our origin: HTML, and any XML, in which there can
-/// be XHTML (MIME Sniffing §4.6). Of several types a browser takes the last one it understands, so each counts.
-fn is_active(headers: &HeaderMap) -> bool {
-    let is_active = |kind: &[u8]| {
-        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-        matches!(&*kind, b"text/html" | b"text/xml" | b"application/xml") || kind.ends_with(b"+xml")
-    };
-    headers.get_all(header::CONTENT_TYPE).iter().any(|line| line.as_bytes().split(|byte| *byte == b',').any(is_active))
 }
 
 #[cfg(test)]

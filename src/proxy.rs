@@ -159,7 +159,7 @@ impl Proxy {
         let received = head.status;
         headers::for_caller(&mut head, side)?;
         head.headers.append(PROXY_STATUS, received_status(received));
-        Ok(Response::from_parts(head, Body::relayed(body, lease, self.idle_timeout)))
+        Ok(Response::from_parts(head, Body::relayed(body, lease, self.idle_timeout, headers::strip_trailers)))
     }
 
     fn is_own(&self, host: &str) -> bool {

@@ -4,6 +4,8 @@ use http::{Request, Response};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::content::private;
+use super::proxy_status::speak_for_us_alone;
 use super::*;
 
 /// What the caller's headers say in these tests; nothing of ours does.
@@ -174,4 +176,31 @@ fn our_own_name_in_proxy_status_is_for_us_alone() {
         let left = head.headers.get(PROXY_STATUS).map_or("", |value| value.to_str().unwrap());
         assert_eq!(left, kept, "{theirs}");
     }
+}
+
+#[test]
+fn each_line_of_cache_control_counts_whatever_bytes_another_holds() {
+    for (lines, private_) in [
+        (&[&b"x=\xff"[..], b"public, max-age=60"][..], Some(&b"private, x=\xff, max-age=60"[..])),
+        (&[b"max-age=60", b"S-Maxage=9"], Some(b"private, max-age=60")),
+        (&[b"no-store", b"x=\xff"], None),
+        (&[], None),
+    ] {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::CACHE_CONTROL, HeaderValue::from_bytes(line).unwrap());
+        }
+        assert_eq!(private(&headers).as_ref().map(HeaderValue::as_bytes), private_, "{lines:?}");
+    }
+}
+
+#[test]
+fn every_line_of_trailer_announces_and_none_announces_what_will_not_come() {
+    let side = CallerSide { version: Version::HTTP_11, takes_trailers: true };
+    let (mut head, ()) = Response::new(()).into_parts();
+    for line in ["x-sum, Set-Cookie", "content-length", "X-Status,,"] {
+        head.headers.append("trailer", HeaderValue::from_static(line));
+    }
+    for_caller(&mut head, side).unwrap();
+    assert_eq!(head.headers.get_all("trailer").iter().collect::<Vec<_>>(), ["x-sum, X-Status"]);
 }
