@@ -49,6 +49,8 @@ fn stays_there(name: &str) -> bool {
     matches!(
         name,
         "set-cookie" | "set-cookie2" | "strict-transport-security" | "public-key-pins" | "alt-svc" | "clear-site-data"
+            // Browsers would report what happens at our origin, other providers' URLs included, to whomever these name.
+            | "nel" | "report-to" | "reporting-endpoints"
     ) || name.starts_with("access-control-")
         || is_hop_by_hop(name)
 }

@@ -39,11 +39,14 @@ const ABOUT_THE_CALLER: [&str; 14] = [
     "x-forwarded-for",
     "x-real-ip",
 ];
-const ABOUT_OUR_ORIGIN: [&str; 6] = [
+const ABOUT_OUR_ORIGIN: [&str; 9] = [
     "access-control-allow-origin",
     "alt-svc",
     "clear-site-data",
+    "nel",
     "public-key-pins",
+    "report-to",
+    "reporting-endpoints",
     "set-cookie",
     "strict-transport-security",
 ];
