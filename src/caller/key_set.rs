@@ -19,9 +19,10 @@ use crate::clock::{Clock, Timestamp};
 const AGE_MAX: Duration = Duration::from_secs(600);
 /// And at most this often, whatever `max-age` says.
 const AGE_MIN: Duration = Duration::from_secs(60);
-/// The first pause after a fetch that failed; it doubles up to [`RETRY_MAX`].
+/// The first pause after a fetch that failed; it doubles up to [`RETRY_MAX`], which leaves a fetch its `tenant_timeout`
+/// (10 s by default) in the 15 s within which callers are to be served again once the tenant is back.
 const RETRY_MIN: Duration = Duration::from_millis(500);
-const RETRY_MAX: Duration = Duration::from_secs(30);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// The keys of one issuer.
 pub(super) struct KeySet(Arc<Inner>);
@@ -43,6 +44,8 @@ struct Inner {
 struct Set {
     keys: HashMap<String, Held>,
     looked_at: Timestamp,
+    /// For how long it may be used without another look.
+    age_max: Duration,
 }
 
 struct Held {
@@ -87,8 +90,8 @@ impl KeySet {
             return Ok(key);
         }
         // A task of its own: the cooldown has begun, so a caller that leaves must not take the fetch along.
-        let inner = Arc::clone(&self.0);
-        let failure = tokio::spawn(async move { inner.fetch_for_unknown_key().await }).await.ok().flatten();
+        let (inner, unknown) = (Arc::clone(&self.0), key_id.to_owned());
+        let failure = tokio::spawn(async move { inner.fetch_for(&unknown).await }).await.ok().flatten();
         if let Some(key) = self.0.held_key(key_id) {
             return Ok(key);
         }
@@ -102,15 +105,11 @@ impl KeySet {
     pub(super) async fn keep_fresh(&self) {
         let mut retry = RETRY_MIN;
         loop {
-            let fetched = {
-                let _one_at_a_time = self.0.last.lock().await;
-                self.0.fetch().await
-            };
-            match fetched {
-                Ok(age) => {
+            match self.0.refresh().await {
+                Ok(fresh_for) => {
                     retry = RETRY_MIN;
                     // The runtime's timers stand still while the machine sleeps, the keys' age does not.
-                    let _ = tokio::time::timeout(age, self.0.aged.notified()).await;
+                    let _ = tokio::time::timeout(fresh_for, self.0.aged.notified()).await;
                 }
                 Err(error) => {
                     tracing::warn!(issuer = self.0.issuer, error = %crate::telemetry::chain(&error), "key set not fetched");
@@ -133,12 +132,34 @@ impl Inner {
         set.keys.get(key_id).map(|held| Arc::clone(&held.key))
     }
 
-    /// Fetches unless the cooldown since the last such fetch is still running, and tells how that last fetch failed.
+    /// Fetches unless what is held is fresh, which it may have become while this waited for its turn; tells for how long it
+    /// will be.
+    async fn refresh(&self) -> Result<Duration, TenantError> {
+        let mut last = self.last.lock().await;
+        if let Some(fresh_for) = self.fresh_for() {
+            return Ok(fresh_for);
+        }
+        self.fetch().await?;
+        // The tenant is back: a failure of before says nothing any more.
+        last.failure = None;
+        Ok(self.fresh_for().unwrap_or_default())
+    }
+
+    fn fresh_for(&self) -> Option<Duration> {
+        let set = self.held.load();
+        let set = set.as_ref()?;
+        set.age_max.checked_sub(self.clock.now().since(set.looked_at)).filter(|left| !left.is_zero())
+    }
+
+    /// Fetches unless somebody else has found that key meanwhile, or the cooldown since the last such fetch is still running, and tells how that last fetch failed.
     ///
     /// The cooldown begins before the fetch and does not depend on its outcome: a stranger who makes up key ids cannot
     /// make us poll the tenant (go-oidc and jose do the same).
-    async fn fetch_for_unknown_key(&self) -> Option<Arc<TenantError>> {
+    async fn fetch_for(&self, unknown: &str) -> Option<Arc<TenantError>> {
         let mut last = self.last.lock().await;
+        if self.held_key(unknown).is_some() {
+            return None;
+        }
         let now = self.clock.instant();
         if last.began.is_none_or(|began| now.duration_since(began) >= self.cooldown) {
             last.began = Some(now);
@@ -147,8 +168,8 @@ impl Inner {
         last.failure.clone()
     }
 
-    /// Fetches the key set and tells how long it may be used without another look.
-    async fn fetch(&self) -> Result<Duration, TenantError> {
+    /// Fetches the key set and puts it in the place of the one that is held.
+    async fn fetch(&self) -> Result<(), TenantError> {
         let looked_at = self.clock.now();
         let (jwks, max_age) = self.tenant.key_set(&self.issuer).await?;
         let keys: HashMap<String, Held> = jwks
@@ -161,12 +182,13 @@ impl Inner {
         if keys.is_empty() {
             return Err(TenantError::nonsense("key set without a usable key"));
         }
-        let set = Arc::new(Set { keys, looked_at });
+        let age_max = max_age.unwrap_or(AGE_MAX).clamp(AGE_MIN, AGE_MAX);
+        let set = Arc::new(Set { keys, looked_at, age_max });
         let before = self.held.swap(Some(Arc::clone(&set)));
         let has_left = |(id, old): (&String, &Held)| set.keys.get(id).is_none_or(|current| current.jwk != old.jwk);
         if before.is_some_and(|before| before.keys.iter().any(has_left)) {
             self.revision.fetch_add(1, Ordering::Release);
         }
-        Ok(max_age.unwrap_or(AGE_MAX).clamp(AGE_MIN, AGE_MAX))
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::support::issuer::{self, Issuer, KID, sign, sign_pss};
 use crate::support::people::answers;
 use crate::support::rig::ALICE;
+use crate::support::wire::until_so;
 use crate::support::{Answer, Rig, Upstream, refused, rig};
 
 const USER: &str = "/proxy/github/user";
@@ -221,4 +222,31 @@ async fn with_the_tenant_down_at_the_start_callers_hear_so_until_it_comes_up() {
     rig.tenant.up().await.unwrap();
     rig.ready().await;
     assert_eq!(rig.get(USER).await.status, 200);
+}
+
+#[tokio::test]
+async fn callers_who_come_while_the_first_keys_are_on_their_way_wait_for_those() {
+    let github = Upstream::replying("hello").await;
+    let rig = rig().with_tenant_down().provider("github", &github).start().await;
+    rig.tenant.fail(Endpoint::Jwks, Fault::Delay(Duration::from_millis(700)));
+    rig.tenant.up().await.unwrap();
+    until_so("the first fetch", || rig.key_set_reads() == 1).await;
+    assert_eq!(rig.get(USER).await.status, 200);
+    assert_eq!(rig.key_set_reads(), 1, "the keys were fetched a second time");
+}
+
+#[tokio::test]
+async fn an_outage_that_is_over_is_not_told_to_strangers_any_more() {
+    let github = Upstream::replying("hello").await;
+    let rig = rig().with("limits", "key_set_cooldown = \"2h\"").provider("github", &github).start().await;
+    assert_eq!(rig.get(USER).await.status, 200);
+    rig.tenant.fail(Endpoint::Jwks, Fault::Status(500, "{}".to_owned()));
+    refused(&rig.get_bearing(&made_up(&rig, "x"), USER).await, 503, "tenant_unavailable");
+    rig.tenant.heal();
+    let reads = rig.key_set_reads();
+    rig.clock.advance(Duration::from_secs(601));
+    // Somebody finds that the keys have aged, and they are looked at again.
+    assert_eq!(rig.get(USER).await.status, 200);
+    until_so("another look", || rig.key_set_reads() > reads).await;
+    until(&rig, &made_up(&rig, "x"), |answer| answer.status == 401).await;
 }
