@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::TenantError;
 use super::wire::Answer;
@@ -15,7 +15,8 @@ use crate::clock::Clock;
 pub enum Priority {
     /// A caller.
     Interactive,
-    /// Nobody: it is done ahead of need, and only when nobody else waits.
+    /// Nobody who could not be served without it: it is done ahead of need, or to look again at what is held. It takes a
+    /// turn that nobody waits for; where callers queue for every turn, one in [`SHARE`].
     Background,
 }
 
@@ -27,10 +28,16 @@ const PACE_MIN: Duration = Duration::from_millis(5);
 /// causes is short even where `x-ratelimit-reset` is far.
 const EMPTY_PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// Where callers queue, one turn in this many is kept for background reads: without it a stream of new users would keep a
+/// blocked one from ever being found out.
+const SHARE: u32 = 5;
+
 /// The budget of one tenant. Turns are given in the order in which they were asked for.
 pub(super) struct Budget {
     /// A std mutex: it is held for a few instructions and never across an await.
     pace: Mutex<Pace>,
+    /// Told when all turns that were given and not used are void.
+    voided: Notify,
     concurrency: Semaphore,
     clock: Clock,
 }
@@ -46,6 +53,8 @@ struct Pace {
     used_until: Instant,
     /// No call before this.
     paused_until: Instant,
+    /// Turns that callers had to wait for since the last one that was kept for a background read.
+    queued: u32,
 }
 
 impl Budget {
@@ -54,31 +63,47 @@ impl Budget {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of u32")]
         let burst = management_rps.map_or(1, |rps| rps.clamp(1.0, 1e6) as u32);
         let allowed = management_rps.map(|rps| Duration::from_secs_f64(1.0 / rps.clamp(1e-3, 1e6)));
-        let pace = Pace { allowed, burst, learned: Duration::ZERO, used_until: now, paused_until: now };
-        Self { pace: Mutex::new(pace), concurrency: Semaphore::new(concurrency), clock: clock.clone() }
+        let pace = Pace { allowed, burst, learned: Duration::ZERO, used_until: now, paused_until: now, queued: 0 };
+        let concurrency = Semaphore::new(concurrency);
+        Self { pace: Mutex::new(pace), voided: Notify::new(), concurrency, clock: clock.clone() }
     }
 
-    /// Waits for a turn to make one call, if it comes before `deadline`.
-    pub(super) async fn turn(&self, priority: Priority, deadline: Instant) -> Result<(), TenantError> {
+    /// Waits until one call may be made: for its turn, and for one of the concurrent calls to be free, both before
+    /// `deadline`. A turn that comes to nothing is given back.
+    pub(super) async fn enter(
+        &self,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'_>, TenantError> {
         loop {
-            let now = self.clock.instant();
-            let at = self.pace().take_turn(now, priority, deadline)?;
-            if at > now {
-                tokio::time::sleep(at - now).await;
+            self.turn(priority, deadline).await?;
+            let patience = deadline.saturating_duration_since(self.clock.instant());
+            let Ok(Ok(permit)) = tokio::time::timeout(patience, self.concurrency.acquire()).await else {
+                self.pace().give_back();
+                return Err(TenantError::TooSlow);
+            };
+            let mut pace = self.pace();
+            if pace.paused_until <= self.clock.instant() {
+                return Ok(permit);
             }
-            // A 429 may have come for somebody else while this one slept. Its turn is then no turn any more.
-            if self.pace().paused_until <= self.clock.instant() {
-                return Ok(());
-            }
+            // A 429 came for somebody else meanwhile.
+            pace.give_back();
         }
     }
 
-    /// Waits until one of the concurrent calls is free, if that is before `deadline`.
-    pub(super) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, TenantError> {
-        let patience = deadline.saturating_duration_since(self.clock.instant());
-        match tokio::time::timeout(patience, self.concurrency.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(TenantError::TooSlow),
+    async fn turn(&self, priority: Priority, deadline: Instant) -> Result<(), TenantError> {
+        loop {
+            let voided = self.voided.notified();
+            let now = self.clock.instant();
+            let at = self.pace().take_turn(now, priority, deadline)?;
+            if at <= now {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                () = voided => {}
+                () = tokio::time::sleep(at - now) => return Ok(()),
+            }
         }
     }
 
@@ -88,7 +113,7 @@ impl Budget {
         let mut pace = self.pace();
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             let pause = answer.retry_after.unwrap_or(CAREFUL_PACE);
-            pace.paused_until = pace.paused_until.max(now + pause);
+            self.pause(&mut pace, now, pause);
             pace.learned = CAREFUL_PACE;
             return;
         }
@@ -100,7 +125,17 @@ impl Budget {
         if remaining == Some("0")
             && let Some(pause) = answer.retry_after
         {
-            pace.paused_until = pace.paused_until.max(now + pause.min(EMPTY_PAUSE_MAX));
+            self.pause(&mut pace, now, pause.min(EMPTY_PAUSE_MAX));
+        }
+    }
+
+    /// A longer pause makes the turns void that were given and not used: whoever waits for one takes another, in the same
+    /// order, from after the pause.
+    fn pause(&self, pace: &mut Pace, now: Instant, pause: Duration) {
+        if pace.paused_until < now + pause {
+            pace.paused_until = now + pause;
+            pace.forget_unused(now);
+            self.voided.notify_waiters();
         }
     }
 
@@ -118,20 +153,42 @@ impl Budget {
 impl Pace {
     /// Gives the next turn away and tells when it is.
     fn take_turn(&mut self, now: Instant, priority: Priority, deadline: Instant) -> Result<Instant, TenantError> {
-        let spacing = self.allowed.unwrap_or_default().max(self.learned);
-        let burst = if self.learned > self.allowed.unwrap_or_default() { 1 } else { self.burst };
         let earliest = now.max(self.paused_until);
-        let credit = spacing * (burst - 1);
+        let credit = self.spacing() * (self.burst() - 1);
         let at = self.used_until.checked_sub(credit).map_or(earliest, |free| free.max(earliest));
+        // A background read may wait for its share however long that takes: it is never further away than callers wait.
+        let is_share = priority == Priority::Background && self.queued >= SHARE - 1;
         let patience = match priority {
             Priority::Interactive => deadline,
-            Priority::Background => now,
+            // What is free at once needs no patience at all.
+            Priority::Background => deadline.max(now),
         };
-        if at > patience {
+        if at > patience && !is_share {
             return Err(TenantError::RateLimited { retry_after: at.saturating_duration_since(now) });
         }
-        self.used_until = self.used_until.max(at) + spacing;
+        if at > now {
+            self.queued = if priority == Priority::Background { 0 } else { self.queued.saturating_add(1) };
+        }
+        self.used_until = self.used_until.max(at) + self.spacing();
         Ok(at)
+    }
+
+    /// A turn was taken and not used.
+    fn give_back(&mut self) {
+        self.used_until = self.used_until.checked_sub(self.spacing()).unwrap_or(self.used_until);
+    }
+
+    /// Forgets the turns that lie ahead. Those that were used reach no further than a burst from now.
+    fn forget_unused(&mut self, now: Instant) {
+        self.used_until = self.used_until.min(now + self.spacing() * self.burst());
+    }
+
+    fn spacing(&self) -> Duration {
+        self.allowed.unwrap_or_default().max(self.learned)
+    }
+
+    fn burst(&self) -> u32 {
+        if self.learned > self.allowed.unwrap_or_default() { 1 } else { self.burst }
     }
 }
 
@@ -145,7 +202,10 @@ mod tests {
     }
 
     fn turns(budget: &Budget, now: Instant, count: u32, priority: Priority) -> Vec<Option<u128>> {
-        let deadline = now + Duration::from_secs(15);
+        let deadline = match priority {
+            Priority::Interactive => now + Duration::from_secs(15),
+            Priority::Background => now,
+        };
         let turn = |_| budget.pace().take_turn(now, priority, deadline).ok();
         (0..count).map(turn).map(|at| at.map(|at| at.duration_since(now).as_millis())).collect()
     }
@@ -182,5 +242,52 @@ mod tests {
         let (budget, clock) = budget(None);
         let now = clock.instant();
         assert!(turns(&budget, now, 1000, Priority::Interactive).iter().all(|at| *at == Some(0)));
+    }
+
+    #[test]
+    fn where_callers_queue_one_turn_in_five_is_for_a_background_read() {
+        let (budget, clock) = budget(Some(1.0));
+        let now = clock.instant() + Duration::from_secs(60);
+        let background = || budget.pace().take_turn(now, Priority::Background, now).ok().map(|at| (at - now).as_secs());
+        assert_eq!(background(), Some(0), "nobody waits");
+        for (round, kept) in [(0, 5), (1, 10)] {
+            for _ in 0..4 {
+                assert_eq!(background(), None, "round {round}");
+                turns(&budget, now, 1, Priority::Interactive);
+            }
+            assert_eq!(background(), Some(kept), "round {round}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_turn_when_a_pause_begins_takes_one_turn_in_its_place() {
+        let (budget, clock) = budget(Some(1.0));
+        let now = clock.instant();
+        let deadline = now + Duration::from_secs(60);
+        let mut waiting = tokio::task::JoinSet::new();
+        let budget = std::sync::Arc::new(budget);
+        assert!(budget.turn(Priority::Interactive, deadline).await.is_ok());
+        for _ in 0..4 {
+            let budget = std::sync::Arc::clone(&budget);
+            waiting.spawn(async move { budget.turn(Priority::Interactive, deadline).await });
+        }
+        tokio::task::yield_now().await;
+        budget.pause(&mut budget.pace(), now, Duration::from_secs(30));
+        tokio::task::yield_now().await;
+        // Four turns from the end of the pause on, and the next one is free behind them.
+        let next = budget.pace().take_turn(clock.instant(), Priority::Interactive, deadline).unwrap();
+        assert_eq!((next - now).as_secs(), 34);
+        waiting.abort_all();
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_finds_no_free_call_is_given_back() {
+        let clock = Clock::system();
+        let budget = Budget::new(Some(0.001), 1, &clock);
+        let soon = || clock.instant() + Duration::from_millis(20);
+        let running = budget.concurrency.acquire().await.unwrap();
+        assert!(matches!(budget.enter(Priority::Interactive, soon()).await, Err(TenantError::TooSlow)));
+        drop(running);
+        assert!(budget.enter(Priority::Interactive, soon()).await.is_ok());
     }
 }

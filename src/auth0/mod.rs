@@ -96,8 +96,10 @@ impl Tenant {
         let mut may_renew = true;
         loop {
             let token = self.management.get(self).await?;
-            self.budget.turn(priority, deadline).await?;
-            match self.read_user(subject, &token, deadline).await {
+            let place = self.budget.enter(priority, deadline).await?;
+            let read = self.read_user(subject, &token).await;
+            drop(place);
+            match read {
                 // A management token can be dropped at the tenant before it expires: once anew, not in a loop.
                 Err(TenantError::TokenRefused) if may_renew => {
                     may_renew = false;
@@ -110,8 +112,7 @@ impl Tenant {
         }
     }
 
-    async fn read_user(&self, subject: &str, token: &Token, deadline: Instant) -> Result<Option<User>, TenantError> {
-        let _concurrency = self.budget.enter(deadline).await?;
+    async fn read_user(&self, subject: &str, token: &Token) -> Result<Option<User>, TenantError> {
         let request = self.http.get(user::url(&self.base_url, subject)).bearer_auth(token.value.expose());
         let read = match wire::send(request, &self.clock).await {
             Ok(answer) => {
