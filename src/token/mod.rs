@@ -234,7 +234,7 @@ impl Tokens {
         if self.recent_failure(call, patience).is_some() {
             return Ok((token(record, account, call)?, Outcome::ServedOn));
         }
-        let landing = self.read(call, Priority::Interactive, patience);
+        let landing = self.read(call, Priority::Background, patience);
         match tokio::time::timeout(patience, landing.outcome()).await {
             Ok(Some(Ok(record))) => Ok((self.conclude(&record, call)?, Outcome::Recheck)),
             Ok(Some(Err(_)) | None) => Ok((token(record, account, call)?, Outcome::ServedOn)),
