@@ -29,6 +29,8 @@ pub struct Activity {
     running: AtomicU32,
     /// Answers whose body is on its way.
     streaming: AtomicU32,
+    /// Requests whose body is not at its end.
+    uploading: AtomicU32,
     /// When the head that is coming in must be complete; 0 while none is. In milliseconds since `born`.
     head_deadline: AtomicU64,
     /// When a request must have begun, while none runs. In milliseconds since `born`.
@@ -66,6 +68,7 @@ impl Activity {
             patience,
             running: AtomicU32::new(0),
             streaming: AtomicU32::new(0),
+            uploading: AtomicU32::new(0),
             head_deadline: AtomicU64::new(0),
             idle_deadline: AtomicU64::new(u64::MAX),
             transfers: AtomicU32::new(0),
@@ -79,9 +82,23 @@ impl Activity {
         self.transfers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether no request runs.
+    /// Whether no request runs and nothing is left of one, so that bytes which come are a new one's.
     pub fn is_idle(&self) -> bool {
-        self.running.load(Ordering::Relaxed) == 0
+        self.running.load(Ordering::Relaxed) == 0 && self.uploading.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether somebody must send or take bytes: of an answer, or of a body that outlasts its answer. (While an answer is
+    /// waited for, the way to the provider has timers of its own.)
+    fn must_move(&self) -> bool {
+        let is_left_over = || self.running.load(Ordering::Relaxed) == 0 && self.uploading.load(Ordering::Relaxed) > 0;
+        self.streaming.load(Ordering::Relaxed) > 0 || is_left_over()
+    }
+
+    /// The time between requests begins, if nothing of one is left.
+    fn rest(&self) {
+        if self.is_idle() {
+            self.idle_deadline.store(self.after(self.patience.keep_alive), Ordering::Relaxed);
+        }
     }
 
     /// The first bytes of a head came in.
@@ -114,13 +131,13 @@ impl Activity {
     pub fn look(&self, seen: &mut Seen) -> Finding {
         let now = self.clock.instant();
         let transfers = self.transfers.load(Ordering::Relaxed);
-        let is_streaming = self.streaming.load(Ordering::Relaxed) > 0;
-        if transfers != seen.transfers || !is_streaming {
+        let must_move = self.must_move();
+        if transfers != seen.transfers || !must_move {
             *seen = Seen { transfers, since: now };
         }
         let elapsed = millis(now.saturating_duration_since(self.born));
         let head_deadline = self.head_deadline.load(Ordering::Relaxed);
-        let is_silent = is_streaming && now.saturating_duration_since(seen.since) >= self.patience.idle;
+        let is_silent = must_move && now.saturating_duration_since(seen.since) >= self.patience.idle;
         if is_silent || (head_deadline != 0 && head_deadline <= elapsed) {
             return Finding::TooSlow;
         }
@@ -151,6 +168,13 @@ pub struct Running {
 }
 
 impl Running {
+    /// The request has a body. It is coming in until what is returned is dropped.
+    #[must_use]
+    pub fn uploading(&self) -> Uploading {
+        self.activity.uploading.fetch_add(1, Ordering::Relaxed);
+        Uploading(Arc::clone(&self.activity))
+    }
+
     /// The head of the answer is there, and its body is on its way.
     #[must_use]
     pub fn streaming(mut self) -> Self {
@@ -169,9 +193,19 @@ impl Drop for Running {
         if self.streaming {
             activity.streaming.fetch_sub(1, Ordering::Relaxed);
         }
-        if activity.running.fetch_sub(1, Ordering::Relaxed) == 1 {
-            activity.idle_deadline.store(activity.after(activity.patience.keep_alive), Ordering::Relaxed);
-        }
+        activity.running.fetch_sub(1, Ordering::Relaxed);
+        activity.rest();
+    }
+}
+
+/// A request's body that is coming in. In HTTP/1.1 it may go on doing so when the answer has long been given, and its
+/// bytes are no new request's.
+pub struct Uploading(Arc<Activity>);
+
+impl Drop for Uploading {
+    fn drop(&mut self) {
+        self.0.uploading.fetch_sub(1, Ordering::Relaxed);
+        self.0.rest();
     }
 }
 
@@ -236,5 +270,21 @@ mod tests {
         assert_eq!(after(&activity, &clock, 200), FINE);
         activity.transfer();
         assert_eq!(after(&activity, &clock, 301), Finding::TooSlow);
+    }
+
+    #[test]
+    fn a_body_that_outlasts_its_answer_is_no_new_head_but_must_move() {
+        let (activity, clock) = connection();
+        activity.head_ends();
+        let running = activity.begin();
+        let uploading = running.uploading();
+        drop(running);
+        assert!(!activity.is_idle());
+        assert_eq!(after(&activity, &clock, 299), FINE);
+        activity.transfer();
+        assert_eq!(after(&activity, &clock, 301), Finding::TooSlow);
+        drop(uploading);
+        assert!(activity.is_idle());
+        assert_eq!(after(&activity, &clock, 91), Finding::Idle);
     }
 }

@@ -11,7 +11,7 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
-use crate::activity::Running;
+use crate::activity::{Running, Uploading};
 use crate::telemetry::access::Entry;
 
 /// An error of a body, which breaks the message it belongs to in a way that the receiver notices (RFC 9112 §8).
@@ -210,6 +210,8 @@ impl Idle {
 pub struct RequestBody {
     incoming: Incoming,
     upload: Option<Arc<Upload>>,
+    /// For the timers of the connection on which it comes.
+    uploading: Option<Uploading>,
 }
 
 /// How far a request's body has come, for the timers of whoever waits for the answer.
@@ -222,11 +224,19 @@ pub struct Upload {
 }
 
 impl RequestBody {
-    /// The caller's body; `None` beside it if there is none to wait for.
+    /// The body of a request that runs.
     #[must_use]
-    pub fn new(incoming: Incoming) -> (Self, Option<Arc<Upload>>) {
-        let upload = (!incoming.is_end_stream()).then(Arc::<Upload>::default);
-        (Self { incoming, upload: upload.clone() }, upload)
+    pub fn new(incoming: Incoming, running: &Running) -> Self {
+        if incoming.is_end_stream() {
+            return Self { incoming, upload: None, uploading: None };
+        }
+        Self { incoming, upload: Some(Arc::default()), uploading: Some(running.uploading()) }
+    }
+
+    /// How far it has come; `None` if there is nothing to wait for.
+    #[must_use]
+    pub fn upload(&self) -> Option<Arc<Upload>> {
+        self.upload.clone()
     }
 }
 
@@ -278,16 +288,13 @@ impl HttpBody for RequestBody {
             Some(Err(error)) => Some(Err(BodyError::Caller(error))),
         };
         if let Some(upload) = &this.upload {
-            match &frame {
-                Some(Ok(frame)) => {
-                    let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                    upload.bytes.fetch_add(bytes, Ordering::Relaxed);
-                    if this.incoming.is_end_stream() {
-                        upload.set_ended();
-                    }
-                }
-                Some(Err(_)) => {}
-                None => upload.set_ended(),
+            if let Some(Ok(frame)) = &frame {
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                upload.bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+            if frame.as_ref().is_none_or(|frame| frame.is_ok() && this.incoming.is_end_stream()) {
+                upload.set_ended();
+                this.uploading = None;
             }
         }
         Poll::Ready(frame)

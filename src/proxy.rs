@@ -61,6 +61,7 @@ impl Proxy {
     /// Answers a request, whatever happens, and has it written down when the answer has been handed over.
     pub async fn handle(&self, request: Request<Incoming>, running: Running) -> Response<Body> {
         let (mut head, body) = request.into_parts();
+        let body = RequestBody::new(body, &running);
         let id = self.request_ids.next();
         let mut entry = self.book.begin(id, &head.method, head.uri.path_and_query());
         let mut origin = Origin::none();
@@ -94,7 +95,7 @@ impl Proxy {
     async fn answer(
         &self,
         head: &mut Parts,
-        body: Incoming,
+        body: RequestBody,
         origin: &mut Origin,
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
@@ -113,7 +114,7 @@ impl Proxy {
     async fn forward(
         &self,
         head: &mut Parts,
-        body: Incoming,
+        body: RequestBody,
         at_host: Option<Arc<Provider>>,
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
@@ -145,7 +146,7 @@ impl Proxy {
 
         let side = self.rules.for_upstream(head, &call, &token);
         let provider = call.provider();
-        let (body, upload) = RequestBody::new(body);
+        let upload = body.upload();
         let request = Request::from_parts(std::mem::replace(head, Request::new(()).into_parts().0), body);
 
         let sent = self.upstream.send(provider, call.target(), request, upload).await;

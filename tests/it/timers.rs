@@ -237,3 +237,24 @@ async fn a_caller_that_reads_slowly_but_steadily_gets_everything() {
         assert!(caller.exactly(SIZE / 24).await.is_some(), "cut off after {piece} pieces");
     }
 }
+
+#[tokio::test]
+async fn a_body_that_goes_on_after_its_answer_is_not_taken_for_a_slow_head() {
+    let (upstream, mut connections) = by_hand().await;
+    let limits = format!("request_head_timeout = \"{SHORT}\"\nkeep_alive = \"{LONG}\"");
+    let rig = rig().provider("github", &upstream).with("limits", &limits).start().await;
+    let mut caller = Wire::to(&rig.address()).await;
+    caller.send(head(&rig, "POST /proxy/github/x", "content-length: 21\r\n") + "x").await;
+    let mut provider = connections.next().await;
+    provider.head().await;
+    provider.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly").await;
+    assert_eq!(caller.answer("POST").await.text(), "early");
+    for _ in 0..20 {
+        pause(50).await;
+        assert!(caller.send("x").await, "the connection was closed");
+    }
+    assert_eq!(soon("the whole body", provider.exactly(21)).await.unwrap(), "x".repeat(21).as_bytes());
+    caller.send(head(&rig, "GET /proxy/github/y", "")).await;
+    let mut provider = connections.next().await;
+    assert!(provider.head().await.starts_with("GET /y "));
+}
