@@ -13,6 +13,7 @@ pub mod check;
 pub mod dev;
 mod process;
 mod serve;
+mod watched;
 
 /// Calls GitHub, Google, Microsoft or any OAuth 2.0 API for the holder of an Auth0 access token.
 #[derive(Parser)]

@@ -1,13 +1,13 @@
 //! `idp-proxy serve`: the proxy, until a signal ends it. SIGHUP and changed files put a new configuration in force.
 
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::process::{self, Ending};
+use super::watched::Watched;
 use super::{Exit, complain};
 use crate::clock::Clock;
 use crate::config::{Config, Env, Faults};
@@ -21,7 +21,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Runs the proxy.
 pub(super) fn run(path: &Path, env: &dyn Env) -> Exit {
     process::harden();
-    let config = match Config::load(path, env) {
+    let mut files = Watched::default();
+    let config = match load(path, env, &mut files) {
         Ok(config) => config,
         Err(faults) => return tell(&faults, env),
     };
@@ -33,7 +34,7 @@ pub(super) fn run(path: &Path, env: &dyn Env) -> Exit {
         Err(error) => return complain(&error),
     };
     let surroundings = Surroundings { clock: Clock::system(), metrics: metrics.clone(), log: Some(log.clone()) };
-    let served = runtime.block_on(serve(path, config, env, surroundings, &metrics));
+    let served = runtime.block_on(serve(path, config, env, surroundings, files));
     // What is still running was told to end; its threads must not hold the process up.
     runtime.shutdown_timeout(Duration::from_millis(100));
     log.flush();
@@ -48,11 +49,11 @@ async fn serve(
     config: Config,
     env: &dyn Env,
     surroundings: Surroundings,
-    metrics: &Metrics,
+    mut files: Watched,
 ) -> io::Result<()> {
+    let metrics = surroundings.metrics.clone();
     let mut ending = Ending::listen()?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut files = Files::new(&config);
     let server = Server::start(config, surroundings).await?;
     process::announce(&server)?;
     let mut look = tokio::time::interval(LOOK);
@@ -64,7 +65,7 @@ async fn serve(
         }
         tokio::select! {
             () = ending.signal() => break,
-            () = reload(path, env, &server, &mut files, metrics) => {}
+            () = reload(path, env, &server, &mut files, &metrics) => {}
         }
     }
     process::drain(server, &mut ending).await;
@@ -72,8 +73,12 @@ async fn serve(
 }
 
 /// A faulty configuration changes nothing.
-async fn reload(path: &Path, env: &dyn Env, server: &Server, files: &mut Files, metrics: &Metrics) {
-    let config = match Config::load(path, env) {
+async fn reload(path: &Path, env: &dyn Env, server: &Server, files: &mut Watched, metrics: &Metrics) {
+    // Those of the configuration in force stay watched until there is another.
+    let mut reread = files.clone();
+    let loaded = load(path, env, &mut reread);
+    files.add(&reread);
+    let config = match loaded {
         Ok(config) => config,
         Err(faults) => {
             metrics.config_reload("faulty");
@@ -81,7 +86,6 @@ async fn reload(path: &Path, env: &dyn Env, server: &Server, files: &mut Files, 
             return;
         }
     };
-    let reread = Files::new(&config);
     match server.reload(config).await {
         Ok(needs_restart) => {
             *files = reread;
@@ -95,54 +99,20 @@ async fn reload(path: &Path, env: &dyn Env, server: &Server, files: &mut Files, 
     }
 }
 
+/// Loads the configuration and has exactly the files watched that it names.
+fn load(path: &Path, env: &dyn Env, files: &mut Watched) -> Result<Config, Faults> {
+    files.around(path, || {
+        let loaded = Config::load(path, env);
+        let named = match &loaded {
+            Ok(config) => config.files.clone(),
+            Err(faults) => faults.files().to_vec(),
+        };
+        (loaded, named)
+    })
+}
+
 fn tell(faults: &Faults, env: &dyn Env) -> Exit {
     let color = io::stderr().is_terminal() && env.allows_color();
     let _ = write!(io::stderr(), "{}", faults.render(color));
     Exit::Misused
-}
-
-/// The files a configuration was read from, as they were.
-struct Files {
-    seen: Vec<(PathBuf, Option<Stamp>)>,
-    /// What a change looked like at the last look. A change counts when it looks the same twice: a file that is being
-    /// written is not read half done.
-    changing: Option<Vec<Option<Stamp>>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl Files {
-    fn new(config: &Config) -> Self {
-        let seen = config.files.iter().map(|path| (path.clone(), stamp(path))).collect();
-        Self { seen, changing: None }
-    }
-
-    fn have_changed(&mut self) -> bool {
-        let now: Vec<_> = self.seen.iter().map(|(path, _)| stamp(path)).collect();
-        if now.iter().eq(self.seen.iter().map(|(_, stamp)| stamp)) {
-            self.changing = None;
-            return false;
-        }
-        if self.changing.as_ref() != Some(&now) {
-            self.changing = Some(now);
-            return false;
-        }
-        // Whether it can be read or not, this change has been looked at.
-        for ((_, seen), now) in self.seen.iter_mut().zip(now) {
-            *seen = now;
-        }
-        self.changing = None;
-        true
-    }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    let modified = (metadata.mtime(), metadata.mtime_nsec());
-    Some(Stamp { inode: metadata.ino(), size: metadata.size(), modified })
 }

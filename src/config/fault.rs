@@ -99,6 +99,7 @@ pub struct Faults {
     /// The file with its secrets masked; the text as written is not kept.
     source: String,
     list: Vec<Fault>,
+    files: Vec<PathBuf>,
 }
 
 impl Faults {
@@ -111,7 +112,19 @@ impl Faults {
             }
         }
         list.sort_by_key(|fault| fault.span.as_ref().map(|span| (span.start, span.end)));
-        Self { path: path.to_owned(), source: mask(text), list }
+        Self { path: path.to_owned(), source: mask(text), list, files: vec![path.to_owned()] }
+    }
+
+    /// The same faults, of a configuration that names these files as well.
+    pub(super) fn naming(mut self, files: Vec<PathBuf>) -> Self {
+        self.files.extend(files);
+        self
+    }
+
+    /// The files that were read, or should have been: a change of one may mend the faults.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// The faults.

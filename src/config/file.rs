@@ -52,7 +52,7 @@ impl Config {
                 config.files = std::iter::once(path.to_owned()).chain(reader.files).collect();
                 Ok(config)
             }
-            _ => Err(Faults::new(path, text, reader.faults)),
+            _ => Err(Faults::new(path, text, reader.faults).naming(reader.files)),
         }
     }
 }

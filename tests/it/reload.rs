@@ -247,3 +247,16 @@ async fn a_secret_in_a_file_is_read_again_when_the_file_changes() {
     reloads(&child, 1).await;
     assert_eq!(child.get(rig.token(), "/proxy/github/a").await.text(), "hello");
 }
+
+#[tokio::test]
+async fn a_file_that_was_missing_is_waited_for_by_the_proxy_itself() {
+    let upstream = Upstream::replying("hello").await;
+    let rig = rig().provider("github", &upstream).start().await;
+    let secret = rig.tenant.settings().client_secret;
+    let child = Child::serve(&rig.toml, &[]).await.ready().await;
+    let config = rig.toml.replace(&format!("client_secret = \"{secret}\""), "client_secret = { file = \"secret\" }");
+    reload(&child, &config, REFUSED).await;
+    std::fs::write(child.folder.join("secret"), secret).unwrap();
+    reloads(&child, 1).await;
+    assert_eq!(child.get(rig.token(), "/proxy/github/a").await.text(), "hello");
+}
