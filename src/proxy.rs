@@ -71,10 +71,10 @@ impl Proxy {
             entry.note(|record| {
                 record.code = Some(row.code);
                 record.fault = row.fault.name();
+                if row.status.is_server_error() {
+                    record.cause = Some(telemetry::chain(&error).to_string().into());
+                }
             });
-            if row.status.is_server_error() {
-                tracing::warn!(request_id = %id, code = row.code, cause = %telemetry::chain(&error), "request failed");
-            }
             let provider = entry.record().and_then(|record| record.provider.clone());
             self.pages.problem(&error, provider.as_deref(), id)
         });

@@ -53,6 +53,8 @@ pub struct Record {
     pub code: Option<&'static str>,
     /// Whose fault a failure was; empty for a relayed answer.
     pub fault: &'static str,
+    /// Why, for those who mend it: the chain of causes of a failure that is no caller's.
+    pub cause: Option<Box<str>>,
     /// What verifying cost.
     pub verify: Duration,
     /// What the token cost.
@@ -109,6 +111,7 @@ impl Book {
             status: 0,
             code: None,
             fault: "",
+            cause: None,
             verify: Duration::ZERO,
             token: Duration::ZERO,
             token_outcome: "",
@@ -177,6 +180,9 @@ impl Drop for Entry {
         }
         if let Some(log) = log {
             log.request(&record);
+        } else if let (Some(cause), Some(code)) = (&record.cause, record.code) {
+            // Without a line for every request a failure of ours has one still.
+            tracing::warn!(request_id = %record.request_id, code, cause = &**cause, "request failed");
         }
     }
 }

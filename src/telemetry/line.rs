@@ -10,6 +10,9 @@ use super::access::Record;
 use super::digits::{push_decimal, push_hex, push_millis, push_padded};
 use crate::clock::Timestamp;
 
+/// What is longer says no more.
+const CAUSE_CHARACTERS_MAX: usize = 500;
+
 /// Writes lines.
 pub struct Lines {
     /// Subjects are written as hashes, which differ from one process to the next.
@@ -50,6 +53,10 @@ impl Lines {
         if let Some(code) = record.code {
             let _ = write!(out, "  {code}, fault of the {}", record.fault);
         }
+        if let Some(cause) = &record.cause {
+            out.push_str(": ");
+            push_printable(cause, out);
+        }
         if !record.complete {
             out.push_str("  incomplete");
         }
@@ -60,11 +67,14 @@ impl Lines {
         let _ = writeln!(out, "  id={}", record.request_id);
     }
 
-    /// The line for machines: one JSON object. Every member but the path is made of characters that need no escape.
+    /// The line for machines: one JSON object. Every member but the path and the cause is made of characters
+    /// that need no escape.
     pub fn write_json(&mut self, record: &Record, out: &mut String) {
         out.push_str(r#"{"timestamp":""#);
         self.push_time(out, record.at);
-        out.push_str(r#"","level":"INFO","message":"request","request_id":""#);
+        out.push_str(r#"","level":""#);
+        out.push_str(if record.cause.is_some() { "WARN" } else { "INFO" });
+        out.push_str(r#"","message":"request","request_id":""#);
         out.push_str(record.request_id.as_str());
         out.push_str(r#"","method":""#);
         out.push_str(record.method.as_str());
@@ -80,6 +90,13 @@ impl Lines {
         if let Some(code) = record.code {
             push_member(out, "code", code);
             push_member(out, "fault", record.fault);
+        }
+        if let Some(cause) = &record.cause {
+            out.push_str(r#","cause":""#);
+            let start = out.len();
+            push_printable(cause, out);
+            escape_json(out, start);
+            out.push('"');
         }
         if let Some(subject) = &record.subject {
             out.push_str(r#","sub_hash":""#);
@@ -162,6 +179,17 @@ fn push_masked(text: &str, out: &mut String) {
     }
 }
 
+/// A cause may quote what a provider sent: nothing of it reaches a terminal that is not a plain character.
+fn push_printable(text: &str, out: &mut String) {
+    for character in text.chars().take(CAUSE_CHARACTERS_MAX) {
+        if character == ' ' || character.is_ascii_graphic() {
+            out.push(character);
+        } else {
+            out.extend(character.escape_unicode());
+        }
+    }
+}
+
 /// Escapes what JSON wants escaped (RFC 8259 §7) in `out` from `start` on. Hardly any path has any of it.
 fn escape_json(out: &mut String, start: usize) {
     let needs_escape = |character: char| matches!(character, '"' | '\\') || character.is_control();
@@ -221,5 +249,22 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["path"], "/a\"b{}|");
         assert_eq!(value["request_id"], "abcdefghijklmnopqrstuvwx");
+    }
+
+    #[test]
+    fn a_cause_stays_in_its_line_whatever_it_quotes() {
+        let cause = format!("a \"quote\" \\ and\n\u{1b}[31m \u{202e}{}", "x".repeat(10_000));
+        let book = Book::new(None, Metrics::new(), crate::clock::Clock::system());
+        let mut entry = book.begin(RequestId(*b"abcdefghijklmnopqrstuvwx"), &Method::GET, None);
+        entry.note(|record| (record.code, record.cause) = (Some("internal"), Some(cause.into())));
+        let (mut text, mut json) = (String::new(), String::new());
+        Lines::default().write_text(entry.record().unwrap(), &mut text);
+        Lines::default().write_json(entry.record().unwrap(), &mut json);
+        assert!(text.trim_end().chars().all(|character| character == ' ' || character.is_ascii_graphic()), "{text}");
+        let line: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let told = line["cause"].as_str().unwrap();
+        assert!(told.starts_with("a \"quote\" \\ and\\u{a}\\u{1b}[31m \\u{202e}x"), "{told}");
+        assert!(text.len() < 1000 && json.len() < 1000);
+        assert_eq!(line["level"], "WARN");
     }
 }

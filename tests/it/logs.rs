@@ -60,6 +60,26 @@ async fn every_request_is_one_json_line_that_says_what_happened() {
 }
 
 #[tokio::test]
+async fn a_failure_that_is_no_callers_says_why_in_its_one_line() {
+    let rig = rig().provider_at("github", "http://127.0.0.1:9", "").start().await;
+    for access_log in [true, false] {
+        let config = format!("{}\n[telemetry]\naccess_log = {access_log}\n", rig.toml);
+        let mut child = Child::serve(&config, &[]).await.ready().await;
+        let failed = child.get(rig.token(), "/proxy/github/user").await;
+        child.get(rig.token(), "/proxy/unknown/user").await;
+        assert_eq!(child.stop().await, Some(0));
+        let log = child.log();
+        let id = failed.header("x-request-id").unwrap();
+        let about: Vec<&str> = log.lines().filter(|line| line.contains(id)).collect();
+        assert_eq!(about.len(), 1, "{log}");
+        let line: Value = serde_json::from_str(about[0]).unwrap();
+        assert_eq!((&line["level"], &line["code"]), (&"WARN".into(), &"upstream_unreachable".into()));
+        assert!(line["cause"].as_str().unwrap().contains("refused"), "{line}");
+        assert_eq!(log.matches("\"cause\"").count(), 1, "a caller's mistake needs no cause: {log}");
+    }
+}
+
+#[tokio::test]
 async fn the_subjects_hash_does_not_outlive_the_process() {
     let github = Upstream::replying("hello").await;
     let rig = rig().provider("github", &github).start().await;
