@@ -84,11 +84,10 @@ fn is_token_byte(byte: u8) -> bool {
 /// Whether the token is also in the target or in a header that is forwarded. Cookies are not forwarded.
 fn stands_elsewhere(head: &Parts, token: &[u8]) -> bool {
     // A short text is no token, and would be found in any path.
-    let contains = |haystack: &[u8]| {
-        token.len() >= TOKEN_BYTES_MIN
-            && haystack.len() >= token.len()
-            && haystack.windows(token.len()).any(|w| w == token)
-    };
+    if token.len() < TOKEN_BYTES_MIN {
+        return false;
+    }
+    let contains = |text: &[u8]| text.windows(token.len()).any(|window| window == token);
     head.uri.path_and_query().is_some_and(|target| contains(target.as_str().as_bytes()))
         || head.headers.iter().any(|(name, value)| name != header::COOKIE && contains(value.as_bytes()))
 }

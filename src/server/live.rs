@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::rand;
 use http::Uri;
 use tokio::task::AbortHandle;
 
@@ -21,7 +20,7 @@ use crate::problem::Pages;
 use crate::provider::Providers;
 use crate::proxy::Proxy;
 use crate::telemetry::access::Book;
-use crate::telemetry::request_id::RequestIds;
+use crate::telemetry::request_id::{RequestIds, random_digits};
 use crate::token::Tokens;
 use crate::upstream::Upstream;
 
@@ -56,10 +55,9 @@ impl Drop for KeyKeeper {
 
 impl Live {
     pub(super) fn new(config: Config, surroundings: Surroundings, address: SocketAddr) -> io::Result<Self> {
-        let mut random = [0_u8; 6];
-        rand::fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
-        let number = random.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
-        let pseudonym = config.server.name.clone().unwrap_or_else(|| format!("idp-proxy-{number:012x}"));
+        let random = random_digits().ok_or_else(|| io::Error::other("no randomness"))?;
+        let random = String::from_utf8_lossy(&random);
+        let pseudonym = config.server.name.clone().unwrap_or_else(|| format!("idp-proxy-{random}"));
         let request_ids = Arc::new(RequestIds::new());
         let kept = Kept::new(config, &surroundings)?;
         let proxy = assemble(&kept, &surroundings, address, &pseudonym, &request_ids)?;

@@ -24,11 +24,8 @@ impl RequestIds {
     /// A maker with a random beginning of its own.
     #[must_use]
     pub fn new() -> Self {
-        let mut random = [0_u8; 6];
         // Without randomness ids are unique in this process still.
-        let _ = rand::fill(&mut random);
-        let number = random.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
-        Self { process: hex(number), count: AtomicU64::new(0) }
+        Self { process: random_digits().unwrap_or([b'0'; 12]), count: AtomicU64::new(0) }
     }
 
     /// The next id.
@@ -40,6 +37,14 @@ impl RequestIds {
         count.copy_from_slice(&hex(self.count.fetch_add(1, Ordering::Relaxed)));
         RequestId(id)
     }
+}
+
+/// Twelve hexadecimal digits by chance; `None` where the system has no randomness to give.
+#[must_use]
+pub fn random_digits() -> Option<[u8; 12]> {
+    let mut random = [0_u8; 8];
+    rand::fill(&mut random).ok()?;
+    Some(hex(u64::from_be_bytes(random)))
 }
 
 /// The lowest 48 bits in hexadecimal.
