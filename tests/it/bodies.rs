@@ -6,18 +6,16 @@ use http::Response;
 use hyper::body::Bytes;
 use tokio::sync::mpsc;
 
-use crate::support::wire::{Wire, by_hand, head, soon};
+use crate::support::wire::{Wire, head, soon, stage};
 use crate::support::{Upstream, rig};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 #[tokio::test]
 async fn an_upload_reaches_the_provider_while_it_is_still_being_sent() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(&rig, "POST /proxy/github/x", "transfer-encoding: chunked\r\n") + "5\r\nfirst\r\n").await;
-    let mut provider = connections.next().await;
+    let mut stage = stage().await;
+    let mut caller = stage.caller("POST /x", "transfer-encoding: chunked\r\n", "5\r\nfirst\r\n").await;
+    let mut provider = stage.connections.next().await;
     assert!(provider.head().await.starts_with("POST /x HTTP/1.1\r\n"));
     assert_eq!(soon("the first chunk", provider.chunk()).await.unwrap(), b"first");
     caller.send("4\r\nlast\r\n0\r\n\r\n").await;
@@ -45,12 +43,8 @@ async fn a_length_that_the_caller_told_is_told_to_the_provider() {
 
 #[tokio::test]
 async fn an_answer_reaches_the_caller_while_it_is_still_being_made() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(&rig, "GET /proxy/github/events", "accept: text/event-stream\r\n")).await;
-    let mut provider = connections.next().await;
-    provider.head().await;
+    let mut stage = stage().await;
+    let (mut caller, mut provider, _) = stage.exchange("GET /events", "accept: text/event-stream\r\n", "").await;
     provider.send(CHUNKED.replace("\r\n\r\n", "\r\ncontent-type: text/event-stream\r\n\r\n")).await;
     let head = caller.head().await;
     assert!(head.contains("content-type: text/event-stream"), "{head}");
@@ -68,12 +62,8 @@ const SOME: usize = 32 << 20;
 
 #[tokio::test]
 async fn a_caller_that_does_not_read_stops_the_provider_from_sending() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(&rig, "GET /proxy/github/big", "")).await;
-    let mut provider = connections.next().await;
-    provider.head().await;
+    let mut stage = stage().await;
+    let (mut caller, mut provider, _) = stage.exchange("GET /big", "", "").await;
     provider.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {BIG}\r\n\r\n")).await;
     let (sent, rest) = send_until_stuck(provider).await;
     assert!(sent < SOME, "{sent} bytes went out although nobody reads");
@@ -85,11 +75,9 @@ async fn a_caller_that_does_not_read_stops_the_provider_from_sending() {
 
 #[tokio::test]
 async fn a_provider_that_does_not_read_stops_the_caller_from_sending() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(&rig, "POST /proxy/github/big", &format!("content-length: {BIG}\r\n"))).await;
-    let mut provider = connections.next().await;
+    let mut stage = stage().await;
+    let caller = stage.caller("POST /big", &format!("content-length: {BIG}\r\n"), "").await;
+    let mut provider = stage.connections.next().await;
     let (sent, rest) = send_until_stuck(caller).await;
     assert!(sent < SOME, "{sent} bytes went out although nobody reads");
     let (_, body) = provider.message().await;
@@ -122,13 +110,9 @@ async fn send_until_stuck(mut wire: Wire) -> (usize, tokio::task::JoinHandle<Wir
 
 #[tokio::test]
 async fn trailers_of_an_answer_reach_a_caller_that_takes_trailers() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
+    let mut stage = stage().await;
     for (te, trailers) in [("te: trailers\r\nconnection: te\r\n", "yes"), ("", "")] {
-        let mut caller = Wire::to(&rig.address()).await;
-        caller.send(head(&rig, "GET /proxy/github/x", te)).await;
-        let mut provider = connections.next().await;
-        let request = provider.head().await;
+        let (mut caller, mut provider, request) = stage.exchange("GET /x", te, "").await;
         assert_eq!(request.contains("te: trailers"), !te.is_empty(), "{request}");
         provider.send(CHUNKED.replace("\r\n\r\n", "\r\ntrailer: x-sum\r\nconnection: close\r\n\r\n")).await;
         provider.send("5\r\nhello\r\n0\r\nx-sum: yes\r\n\r\n").await;
@@ -169,13 +153,10 @@ async fn a_refusal_comes_without_asking_for_the_body() {
 
 #[tokio::test]
 async fn an_answer_that_comes_before_the_upload_ends_is_relayed_at_once() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
+    let mut stage = stage().await;
     for ends in ["", "connection: close\r\n"] {
-        let mut caller = Wire::to(&rig.address()).await;
-        caller.send(head(&rig, "POST /proxy/github/x", "content-length: 1000000\r\n") + "the beginning").await;
-        let mut provider = connections.next().await;
-        provider.head().await;
+        let (mut caller, mut provider, _) =
+            stage.exchange("POST /x", "content-length: 1000000\r\n", "the beginning").await;
         let early = format!("HTTP/1.1 413 Payload Too Large\r\n{ends}content-length: 8\r\n\r\ntoo much");
         provider.send(early).await;
         if !ends.is_empty() {
@@ -189,9 +170,8 @@ async fn an_answer_that_comes_before_the_upload_ends_is_relayed_at_once() {
 
 #[tokio::test]
 async fn answers_without_a_body_keep_their_fields_and_the_connection_goes_on() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
+    let mut stage = stage().await;
+    let mut caller = Wire::to(&stage.rig.address()).await;
     for (method, answer, length) in [
         ("HEAD", "HTTP/1.1 200 OK\r\ncontent-length: 1234\r\n", Some("1234")),
         ("HEAD", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n", None),
@@ -201,8 +181,8 @@ async fn answers_without_a_body_keep_their_fields_and_the_connection_goes_on() {
         ("GET", "HTTP/1.1 304 Not Modified\r\ncontent-length: 77\r\n", None),
         ("GET", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n", Some("0")),
     ] {
-        caller.send(head(&rig, &format!("{method} /proxy/github/x"), "")).await;
-        let mut provider = connections.next().await;
+        caller.send(head(&stage.rig, &format!("{method} /proxy/github/x"), "")).await;
+        let mut provider = stage.connections.next().await;
         assert!(provider.head().await.starts_with(&format!("{method} /x ")));
         provider.send(format!("{answer}etag: \"e\"\r\nconnection: close\r\n\r\n")).await;
         drop(provider);
@@ -216,11 +196,10 @@ async fn answers_without_a_body_keep_their_fields_and_the_connection_goes_on() {
 
 #[tokio::test]
 async fn a_caller_of_http_1_0_gets_a_body_that_ends_with_the_connection() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(&rig, "GET /proxy/github/x", "").replace("HTTP/1.1", "HTTP/1.0")).await;
-    let mut provider = connections.next().await;
+    let mut stage = stage().await;
+    let mut caller = Wire::to(&stage.rig.address()).await;
+    caller.send(head(&stage.rig, "GET /proxy/github/x", "").replace("HTTP/1.1", "HTTP/1.0")).await;
+    let mut provider = stage.connections.next().await;
     let request = provider.head().await;
     assert!(request.starts_with("GET /x HTTP/1.1\r\n") && request.contains("via: 1.0 "), "{request}");
     provider.send(CHUNKED).await;
@@ -232,12 +211,8 @@ async fn a_caller_of_http_1_0_gets_a_body_that_ends_with_the_connection() {
 
 #[tokio::test]
 async fn an_informational_answer_is_not_taken_for_the_answer() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(&rig, "GET /proxy/github/x", "")).await;
-    let mut provider = connections.next().await;
-    provider.head().await;
+    let mut stage = stage().await;
+    let (mut caller, mut provider, _) = stage.exchange("GET /x", "", "").await;
     provider.send("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n").await;
     provider.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
     let answer = caller.answer("GET").await;
@@ -246,14 +221,10 @@ async fn an_informational_answer_is_not_taken_for_the_answer() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_ends_the_work_at_the_provider() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
+    let mut stage = stage().await;
     for answer in ["", CHUNKED, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbeginning"] {
         for is_reset in [false, true] {
-            let mut caller = Wire::to(&rig.address()).await;
-            caller.send(head(&rig, "GET /proxy/github/x", "")).await;
-            let mut provider = connections.next().await;
-            provider.head().await;
+            let (mut caller, mut provider, _) = stage.exchange("GET /x", "", "").await;
             provider.send(answer).await;
             if !answer.is_empty() {
                 caller.head().await;
@@ -271,12 +242,8 @@ async fn a_caller_that_leaves_ends_the_work_at_the_provider() {
 /// A caller that closes its half is one that has left: the two look the same.
 #[tokio::test]
 async fn a_caller_that_closes_its_half_before_the_answer_has_left() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(&rig, "GET /proxy/github/x", "")).await;
-    let mut provider = connections.next().await;
-    provider.head().await;
+    let mut stage = stage().await;
+    let (mut caller, mut provider, _) = stage.exchange("GET /x", "", "").await;
     caller.half_close().await;
     assert_eq!(provider.rest().await, b"");
     assert_eq!(caller.rest().await, b"");
@@ -284,12 +251,9 @@ async fn a_caller_that_closes_its_half_before_the_answer_has_left() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_during_its_upload_ends_the_work_at_the_provider() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(&rig, "POST /proxy/github/x", "transfer-encoding: chunked\r\n") + "5\r\nhello\r\n").await;
-    let mut provider = connections.next().await;
-    provider.head().await;
+    let mut stage = stage().await;
+    let (caller, mut provider, _) =
+        stage.exchange("POST /x", "transfer-encoding: chunked\r\n", "5\r\nhello\r\n").await;
     drop(caller);
     let received = String::from_utf8(provider.rest().await).unwrap();
     assert!(!received.contains("0\r\n\r\n"), "the upload was completed: {received:?}");

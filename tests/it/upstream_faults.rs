@@ -3,15 +3,12 @@
 use http::Response;
 use hyper::body::Bytes;
 
-use crate::support::wire::{Connections, Wire, by_hand, head};
-use crate::support::{Answer, Rig, Upstream, rig};
+use crate::support::wire::{Stage, Wire, by_hand, head, stage};
+use crate::support::{Answer, Upstream, rig};
 
 /// What the caller gets for a provider that answers with these bytes and then closes the connection.
-async fn answer_to(rig: &Rig, connections: &mut Connections, bytes: &[u8]) -> Answer {
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(rig, "GET /proxy/github/x", "")).await;
-    let mut provider = connections.next().await;
-    provider.head().await;
+async fn answer_to(stage: &mut Stage, bytes: &[u8]) -> Answer {
+    let (mut caller, mut provider, _) = stage.exchange("GET /x", "", "").await;
     provider.send(bytes).await;
     drop(provider);
     caller.answer("GET").await
@@ -41,8 +38,7 @@ async fn a_provider_that_cannot_be_reached_is_named_as_the_cause() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_proper_http_is_a_502() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
+    let mut stage = stage().await;
     let huge = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "x".repeat(1 << 20));
     let endless = format!("HTTP/1.1 200 OK\r\n{}", "x: yyyyyyyyyyyyyyyy\r\n".repeat(20_000));
     for answer in [
@@ -72,7 +68,7 @@ async fn an_answer_that_is_not_proper_http_is_a_502() {
         huge.as_str(),
         endless.as_str(),
     ] {
-        let relayed = answer_to(&rig, &mut connections, answer.as_bytes()).await;
+        let relayed = answer_to(&mut stage, answer.as_bytes()).await;
         let shown = &answer[..answer.len().min(120)];
         assert_eq!((relayed.status, relayed.code().as_str()), (502, "upstream_protocol"), "{shown:?}");
         let status = relayed.header("proxy-status").unwrap();
@@ -82,24 +78,21 @@ async fn an_answer_that_is_not_proper_http_is_a_502() {
 
 #[tokio::test]
 async fn a_reset_before_the_answer_is_a_502_and_a_post_is_not_sent_again() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
+    let mut stage = stage().await;
     for method in ["POST", "GET"] {
-        let mut caller = Wire::to(&rig.address()).await;
-        caller.send(head(&rig, &format!("{method} /proxy/github/x"), "content-length: 2\r\n") + "hi").await;
-        let mut provider = connections.next().await;
+        let mut caller = stage.caller(&format!("{method} /x"), "content-length: 2\r\n", "hi").await;
+        let mut provider = stage.connections.next().await;
         provider.message().await;
         provider.reset();
         let answer = caller.answer(method).await;
         assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_protocol"), "{method}");
-        assert!(connections.is_empty(), "the {method} was repeated");
+        assert!(stage.connections.is_empty(), "the {method} was repeated");
     }
 }
 
 #[tokio::test]
 async fn an_answer_cut_in_its_body_is_visibly_broken() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
+    let mut stage = stage().await;
     for (answer, body) in [
         ("content-length: 10\r\n\r\nhello", "hello"),
         ("content-length: 10\r\n\r\n", ""),
@@ -111,33 +104,31 @@ async fn an_answer_cut_in_its_body_is_visibly_broken() {
         ("transfer-encoding: chunked\r\n\r\n10000000000000000\r\nhello\r\n0\r\n\r\n", ""),
     ] {
         let bytes = format!("HTTP/1.1 200 OK\r\n{answer}");
-        let relayed = answer_to(&rig, &mut connections, bytes.as_bytes()).await;
+        let relayed = answer_to(&mut stage, bytes.as_bytes()).await;
         assert!(!relayed.complete, "{answer:?} came as a whole one: {relayed:?}");
         assert!(body.starts_with(&relayed.text()), "{answer:?} {relayed:?}");
     }
-    let whole = answer_to(&rig, &mut connections, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
+    let whole = answer_to(&mut stage, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
     assert!(whole.complete && whole.text() == "hello");
     // The status had been sent, so it is in the metrics that the provider's fault shows.
     let counted = |fault: &str, count: u32| {
         format!("idp_proxy_requests_total{{provider=\"github\",status=\"200\",fault=\"{fault}\"}} {count}\n")
     };
-    let counts = rig.metrics.render();
+    let counts = stage.rig.metrics.render();
     assert!(counts.contains(&counted("provider", 8)) && counts.contains(&counted("", 1)), "{counts}");
 }
 
 #[tokio::test]
 async fn an_answer_that_ends_with_its_connection_is_whole() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let relayed = answer_to(&rig, &mut connections, b"HTTP/1.0 200 OK\r\nx: y\r\n\r\nhello").await;
+    let mut stage = stage().await;
+    let relayed = answer_to(&mut stage, b"HTTP/1.0 200 OK\r\nx: y\r\n\r\nhello").await;
     assert!(relayed.complete && relayed.text() == "hello", "{relayed:?}");
 }
 
 #[tokio::test]
 async fn bytes_behind_an_answer_are_never_served_to_the_next_caller() {
     const POISON: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison";
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
+    let mut stage = stage().await;
     let mut callers = 0;
     for (method, answer) in [
         ("GET", "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood"),
@@ -147,9 +138,9 @@ async fn bytes_behind_an_answer_are_never_served_to_the_next_caller() {
         ("GET", "HTTP/1.1 304 Not Modified\r\ncontent-length: 51\r\n\r\n"),
     ] {
         for at_once in [true, false] {
-            let mut caller = Wire::to(&rig.address()).await;
-            caller.send(head(&rig, &format!("{method} /proxy/github/{callers}"), "")).await;
-            let mut provider = connections.next().await;
+            let mut caller = Wire::to(&stage.rig.address()).await;
+            caller.send(head(&stage.rig, &format!("{method} /proxy/github/{callers}"), "")).await;
+            let mut provider = stage.connections.next().await;
             assert!(provider.head().await.starts_with(&format!("{method} /{callers} ")));
             provider.send(if at_once { format!("{answer}{POISON}") } else { answer.to_owned() }).await;
             caller.answer(method).await;
@@ -165,13 +156,12 @@ async fn bytes_behind_an_answer_are_never_served_to_the_next_caller() {
 
 #[tokio::test]
 async fn a_request_that_meets_a_dead_pooled_connection_is_sent_on_a_new_one() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    let request = head(&rig, "POST /proxy/github/x", "content-length: 2\r\n") + "hi";
+    let mut stage = stage().await;
+    let mut caller = Wire::to(&stage.rig.address()).await;
+    let request = head(&stage.rig, "POST /proxy/github/x", "content-length: 2\r\n") + "hi";
     for is_reset in [false, true, false] {
         caller.send(&request).await;
-        let mut provider = connections.next().await;
+        let mut provider = stage.connections.next().await;
         assert_eq!(provider.message().await.1, b"hi");
         provider.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
         assert_eq!(caller.answer("POST").await.text(), "ok");
@@ -181,18 +171,16 @@ async fn a_request_that_meets_a_dead_pooled_connection_is_sent_on_a_new_one() {
 
 #[tokio::test]
 async fn connections_to_a_provider_are_used_again() {
-    let (upstream, mut connections) = by_hand().await;
-    let rig = rig().provider("github", &upstream).start().await;
-    let mut caller = Wire::to(&rig.address()).await;
-    caller.send(head(&rig, "GET /proxy/github/0", "")).await;
-    let mut provider = connections.next().await;
+    let mut stage = stage().await;
+    let mut caller = stage.caller("GET /0", "", "").await;
+    let mut provider = stage.connections.next().await;
     for number in 0..5 {
         assert!(provider.head().await.starts_with(&format!("GET /{number} ")));
         provider.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
         assert_eq!(caller.answer("GET").await.text(), "ok");
-        caller.send(head(&rig, &format!("GET /proxy/github/{}", number + 1), "")).await;
+        caller.send(head(&stage.rig, &format!("GET /proxy/github/{}", number + 1), "")).await;
     }
-    assert!(connections.is_empty());
+    assert!(stage.connections.is_empty());
 }
 
 #[tokio::test]

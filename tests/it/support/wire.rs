@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::client::PATIENCE;
-use super::{Answer, Rig, Upstream};
+use super::{Answer, Rig, Upstream, rig};
 
 /// A connection and what was read of it ahead.
 pub struct Wire {
@@ -48,6 +48,38 @@ impl Connections {
     /// Whether there is none that was not taken yet.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// A proxy whose provider, `github`, the test plays by hand.
+pub struct Stage {
+    pub rig: Rig,
+    pub connections: Connections,
+    _upstream: Upstream,
+}
+
+/// A stage on which nothing has happened yet.
+pub async fn stage() -> Stage {
+    let (upstream, connections) = by_hand().await;
+    let rig = rig().provider("github", &upstream).start().await;
+    Stage { rig, connections, _upstream: upstream }
+}
+
+impl Stage {
+    /// A connection of alice's that has sent a request: method and path below the provider, further header lines, and what
+    /// of the body goes with them.
+    pub async fn caller(&self, line: &str, more: &str, body: &str) -> Wire {
+        let mut caller = Wire::to(&self.rig.address()).await;
+        caller.send(head(&self.rig, &line.replacen(" /", " /proxy/github/", 1), more) + body).await;
+        caller
+    }
+
+    /// The same, and the provider's connection, on which the request's head has come.
+    pub async fn exchange(&mut self, line: &str, more: &str, body: &str) -> (Wire, Wire, String) {
+        let caller = self.caller(line, more, body).await;
+        let mut provider = self.connections.next().await;
+        let head = provider.head().await;
+        (caller, provider, head)
     }
 }
 
