@@ -252,8 +252,7 @@ async fn a_caller_that_closes_its_half_before_the_answer_has_left() {
 #[tokio::test]
 async fn a_caller_that_leaves_during_its_upload_ends_the_work_at_the_provider() {
     let mut stage = stage().await;
-    let (caller, mut provider, _) =
-        stage.exchange("POST /x", "transfer-encoding: chunked\r\n", "5\r\nhello\r\n").await;
+    let (caller, mut provider, _) = stage.exchange("POST /x", "transfer-encoding: chunked\r\n", "5\r\nhello\r\n").await;
     drop(caller);
     let received = String::from_utf8(provider.rest().await).unwrap();
     assert!(!received.contains("0\r\n\r\n"), "the upload was completed: {received:?}");

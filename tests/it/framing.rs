@@ -8,6 +8,8 @@ use crate::support::rig::provider_token;
 use crate::support::wire::{Wire, head, head_with, until_so};
 use crate::support::{Recorded, Rig, Upstream, rig};
 
+mod made_up;
+
 /// Behind every broken request: what the proxy must not take for the next one.
 const SMUGGLED: &str = "GET /proxy/github/smuggled HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
