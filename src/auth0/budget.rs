@@ -194,6 +194,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn budget(rps: Option<f64>) -> (Budget, Clock) {
@@ -261,23 +263,24 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_a_turn_when_a_pause_begins_takes_one_turn_in_its_place() {
-        let (budget, clock) = budget(Some(1.0));
-        let now = clock.instant();
-        let deadline = now + Duration::from_secs(60);
-        let mut waiting = tokio::task::JoinSet::new();
-        let budget = std::sync::Arc::new(budget);
-        assert!(budget.turn(Priority::Interactive, deadline).await.is_ok());
-        for _ in 0..4 {
-            let budget = std::sync::Arc::clone(&budget);
-            waiting.spawn(async move { budget.turn(Priority::Interactive, deadline).await });
+        for pause in [3, 30] {
+            let (budget, clock) = budget(Some(1.0));
+            let (budget, now) = (Arc::new(budget), clock.instant());
+            let deadline = now + Duration::from_secs(60);
+            assert!(budget.turn(Priority::Interactive, deadline).await.is_ok());
+            let mut waiting = tokio::task::JoinSet::new();
+            for _ in 0..4 {
+                let budget = Arc::clone(&budget);
+                waiting.spawn(async move { budget.turn(Priority::Interactive, deadline).await });
+            }
+            tokio::task::yield_now().await;
+            budget.pause(&mut budget.pace(), now, Duration::from_secs(pause));
+            tokio::task::yield_now().await;
+            // Four turns from the end of the pause on, and the next one is free behind them.
+            let next = budget.pace().take_turn(clock.instant(), Priority::Interactive, deadline).unwrap();
+            assert_eq!((next - now).as_secs(), pause + 4);
+            waiting.abort_all();
         }
-        tokio::task::yield_now().await;
-        budget.pause(&mut budget.pace(), now, Duration::from_secs(30));
-        tokio::task::yield_now().await;
-        // Four turns from the end of the pause on, and the next one is free behind them.
-        let next = budget.pace().take_turn(clock.instant(), Priority::Interactive, deadline).unwrap();
-        assert_eq!((next - now).as_secs(), 34);
-        waiting.abort_all();
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ mod outage;
 use std::time::Duration;
 
 use idp_proxy::command::dev::fault::Fault;
-use idp_proxy::command::dev::tenant::{Endpoint, RateLimit};
+use idp_proxy::command::dev::tenant::{Endpoint, RateLimit, User};
 
 use crate::support::people::answers;
 use crate::support::rig::ALICE;
@@ -209,4 +209,36 @@ async fn a_throttling_tenant_is_waited_for_as_long_as_a_caller_waits() {
             assert_eq!(answer.status, 200, "{}", answer.text());
         }
     }
+}
+
+#[tokio::test]
+async fn a_blocked_user_is_found_out_although_new_users_take_every_turn() {
+    let github = Upstream::replying("hello").await;
+    let rig = rig().with("auth0", "management_rps = 10").with("limits", "token_wait = \"2s\"");
+    let rig = rig.provider("github", &github).start().await;
+    assert_eq!(rig.get(USER).await.status, 200);
+    let mut blocked = User::new(ALICE);
+    blocked.blocked = Some(true);
+    rig.tenant.add_user(blocked);
+    rig.clock.advance(Duration::from_secs(601));
+    let stream = async {
+        for sub in cold(&rig, "new", 2000) {
+            drop(rig.begin_as(&sub, USER));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found_out = async {
+        // The queue is as long as it gets by then.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let age = std::time::Instant::now();
+        while rig.get(USER).await.status == 200 {
+            assert!(age.elapsed() < Duration::from_secs(15), "served on and on");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = stream => panic!("there are too few new users"),
+        () = found_out => {}
+    }
+    refused(&rig.get(USER).await, 403, "user_blocked");
 }
