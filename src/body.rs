@@ -1,18 +1,19 @@
 //! The bodies that pass through, streamed both ways with back-pressure, and those that we make.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
-use tokio::sync::Notify;
 use tokio::time::Sleep;
 
-use crate::activity::{Running, Uploading};
+use crate::activity::Running;
 use crate::telemetry::access::Entry;
+
+mod upload;
+
+pub use upload::{RequestBody, Upload};
 
 /// An error of a body, which breaks the message it belongs to in a way that the receiver notices (RFC 9112 §8).
 #[derive(Debug, thiserror::Error)]
@@ -202,110 +203,6 @@ impl Idle {
             // From now: while the caller took its time, nobody asked the provider for more.
             timer.set(tokio::time::sleep(patience));
         }
-    }
-}
-
-/// The body of a caller's request on its way to the provider. Request trailers end here: nothing that a trailer may
-/// bring was judged with the head.
-pub struct RequestBody {
-    incoming: Incoming,
-    upload: Option<Arc<Upload>>,
-    /// For the timers of the connection on which it comes.
-    uploading: Option<Uploading>,
-}
-
-/// How far a request's body has come, for the timers of whoever waits for the answer.
-#[derive(Default)]
-pub struct Upload {
-    bytes: AtomicU64,
-    waiting: AtomicBool,
-    ended: AtomicBool,
-    end: Notify,
-}
-
-impl RequestBody {
-    /// The body of a request that runs.
-    #[must_use]
-    pub fn new(incoming: Incoming, running: &Running) -> Self {
-        if incoming.is_end_stream() {
-            return Self { incoming, upload: None, uploading: None };
-        }
-        Self { incoming, upload: Some(Arc::default()), uploading: Some(running.uploading()) }
-    }
-
-    /// How far it has come; `None` if there is nothing to wait for.
-    #[must_use]
-    pub fn upload(&self) -> Option<Arc<Upload>> {
-        self.upload.clone()
-    }
-}
-
-impl Upload {
-    /// Bytes that were handed on so far.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Whether all of the body was handed on.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
-    }
-
-    /// Whether the provider would take more than the caller has sent.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Waits until all of the body was handed on.
-    pub async fn end(&self) {
-        if !self.has_ended() {
-            self.end.notified().await;
-        }
-    }
-
-    fn set_ended(&self) {
-        self.ended.store(true, Ordering::Release);
-        self.end.notify_one();
-    }
-}
-
-impl HttpBody for RequestBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.incoming).poll_frame(context);
-        if let Some(upload) = &this.upload {
-            upload.waiting.store(frame.is_pending(), Ordering::Relaxed);
-        }
-        let frame = match ready!(frame) {
-            Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
-            Some(Ok(_)) | None => None,
-            Some(Err(error)) => Some(Err(BodyError::Caller(error))),
-        };
-        if let Some(upload) = &this.upload {
-            if let Some(Ok(frame)) = &frame {
-                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                upload.bytes.fetch_add(bytes, Ordering::Relaxed);
-            }
-            if frame.as_ref().is_none_or(|frame| frame.is_ok() && this.incoming.is_end_stream()) {
-                upload.set_ended();
-                this.uploading = None;
-            }
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }
 
