@@ -72,7 +72,7 @@ impl Proxy {
                 record.code = Some(row.code);
                 record.fault = row.fault.name();
                 if row.status.is_server_error() {
-                    record.cause = Some(telemetry::chain(&error).to_string().into());
+                    record.cause = Some(telemetry::chain(&error).into());
                 }
             });
             let provider = entry.record().and_then(|record| record.provider.clone());

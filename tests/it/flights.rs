@@ -230,15 +230,14 @@ async fn a_blocked_user_is_found_out_although_new_users_take_every_turn() {
     let found_out = async {
         // The queue is as long as it gets by then.
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        let age = std::time::Instant::now();
         while rig.get(USER).await.status == 200 {
-            assert!(age.elapsed() < Duration::from_secs(15), "served on and on");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     tokio::select! {
         () = stream => panic!("there are too few new users"),
         () = found_out => {}
+        () = tokio::time::sleep(Duration::from_secs(17)) => panic!("served on and on"),
     }
     refused(&rig.get(USER).await, 403, "user_blocked");
 }
