@@ -4,7 +4,15 @@ use std::time::Duration;
 
 /// Appends a number in decimal.
 pub fn push_decimal(out: &mut String, number: u64) {
-    push_padded(out, number, 1);
+    match u32::try_from(number) {
+        // Most are: whole milliseconds of a step, a single thing counted.
+        Ok(digit @ 0..=9) => push_digit(out, digit),
+        _ => push_padded(out, number, 1),
+    }
+}
+
+fn push_digit(out: &mut String, digit: u32) {
+    out.push(char::from_digit(digit, 10).unwrap_or('0'));
 }
 
 /// Appends milliseconds with three digits behind the point.
@@ -12,23 +20,22 @@ pub fn push_millis(out: &mut String, duration: Duration) {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     push_decimal(out, micros / 1000);
     out.push('.');
-    push_padded(out, micros % 1000, 3);
+    let rest = u32::try_from(micros % 1000).unwrap_or(0);
+    push_digit(out, rest / 100);
+    push_digit(out, rest / 10 % 10);
+    push_digit(out, rest % 10);
 }
 
-/// Appends a number in decimal, with zeros in front up to `width` digits (20 at the most).
-pub fn push_padded(out: &mut String, number: u64, width: usize) {
-    let mut digits = [b'0'; 20];
-    let (mut rest, mut used) = (number, 0);
-    for (index, digit) in digits.iter_mut().rev().enumerate() {
-        if rest == 0 {
-            break;
-        }
-        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        used = index + 1;
+/// Appends a number in decimal, with zeros in front up to `width` digits.
+pub fn push_padded(out: &mut String, number: u64, width: u32) {
+    let mut power = 10_u64.pow(width.saturating_sub(1).min(19));
+    while number / power > 9 {
+        power *= 10;
     }
-    let start = digits.len() - used.max(width.min(digits.len()));
-    out.push_str(digits.get(start..).and_then(|digits| str::from_utf8(digits).ok()).unwrap_or_default());
+    while power > 0 {
+        push_digit(out, u32::try_from(number / power % 10).unwrap_or(0));
+        power /= 10;
+    }
 }
 
 /// Appends a number in hexadecimal, 16 digits.
