@@ -20,7 +20,7 @@
 //! | `error`, `problem` | WHAT WENT WRONG: the table of failures, and the answer made of a row |
 //!
 //! Beside them are leaves, which know no room: `config` (file to meaning), `auth0` (the tenant's endpoints and budget),
-//! `telemetry` (log, metrics), `body`, `activity`, `bounded`, `clock`, `secret`. `command` starts it all; `command::dev`
+//! `telemetry` (log, metrics), `body`, `activity`, `bounded`, `gather`, `clock`, `secret`. `command` starts it all; `command::dev`
 //! holds the simulated tenant and providers, which the tests use too.
 //!
 //! # What never happens
@@ -39,6 +39,7 @@ mod bounded;
 pub mod clock;
 pub mod command;
 pub mod config;
+mod gather;
 mod secret;
 pub mod telemetry;
 

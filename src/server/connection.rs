@@ -21,6 +21,7 @@ use super::heads::Heads;
 use super::live::Live;
 use crate::activity::{Activity, Finding, Patience};
 use crate::clock::Clock;
+use crate::gather;
 
 /// What an HTTP/2 connection begins with (RFC 9113 §3.4), also without TLS by a caller who knows that we speak it.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -241,7 +242,11 @@ impl AsyncWrite for Watched {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        let together = gather::together(slices, |bytes| Pin::new(&mut this.stream).poll_write(context, bytes));
+        let written = match together {
+            Some(written) => written,
+            None => Pin::new(&mut this.stream).poll_write_vectored(context, slices),
+        };
         if written.is_ready() {
             this.activity.transfer();
         }

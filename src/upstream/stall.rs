@@ -12,6 +12,8 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::time::Sleep;
 
+use crate::gather;
+
 /// Nothing could be written for too long.
 #[derive(Debug, thiserror::Error)]
 #[error("the other side took no byte within the time limit")]
@@ -68,7 +70,11 @@ impl<Io: Write + Unpin> Write for Impatient<Io> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        let together = gather::together(slices, |bytes| Pin::new(&mut self.io).poll_write(context, bytes));
+        let written = match together {
+            Some(written) => written,
+            None => Pin::new(&mut self.io).poll_write_vectored(context, slices),
+        };
         self.judge(context, written)
     }
 
