@@ -1,8 +1,8 @@
 //! Cross-origin sharing (Fetch §3.2): exact origins from configuration, on every answer, errors and preflights too.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use hyper::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::{Method, Response, StatusCode};
 
 /// What a page may read beside the few fields that browsers always show: paging, caching, limits, and whatever tells
 /// what happened. `*` would be simpler, but browsers take it literally where credentials are involved.

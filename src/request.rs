@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use http::header::{self, HeaderValue};
-use http::request::Parts;
-use http::{Method, Version};
+use hyper::http::header::{self, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::{Method, Version};
 
 /// Why a request's head is refused.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::request::Parts;
-use http::{HeaderValue, header};
+use hyper::http::request::Parts;
+use hyper::http::{HeaderValue, header};
 
 use super::CallerError;
 
@@ -94,7 +94,7 @@ fn stands_elsewhere(head: &Parts, token: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
+    use hyper::http::Request;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Header names and values of the configuration.
 
-use http::{HeaderName, HeaderValue};
+use hyper::http::{HeaderName, HeaderValue};
 
 use super::value::{Invalid, Item, text};
 

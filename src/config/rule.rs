@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::Method;
+use hyper::http::Method;
 
 /// A parsed rule such as `GET /repos/*/*/issues`.
 ///

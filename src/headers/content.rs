@@ -1,7 +1,7 @@
 //! What an answer says about its content, where that would be misused at our origin. Nothing is allocated for the many
 //! answers in which there is nothing to change.
 
-use http::header::{self, HeaderMap, HeaderValue};
+use hyper::http::header::{self, HeaderMap, HeaderValue};
 
 /// RFC 9111 §3.5: an answer to an authorized request is the caller's own. Where the provider called it public, a cache
 /// in front of us would hand it to others.

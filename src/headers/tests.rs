@@ -1,6 +1,6 @@
 //! Whatever headers come, in whatever spelling and nominated by whatever `Connection`.
 
-use http::{Request, Response};
+use hyper::http::{Request, Response};
 use proptest::prelude::*;
 use proptest::sample::select;
 

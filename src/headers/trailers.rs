@@ -1,7 +1,7 @@
 //! Trailers of answers: announced to those who take them, and under the same rules as headers.
 
-use http::Version;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::Version;
+use hyper::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::{CallerSide, remove, stays_there};
 

@@ -3,8 +3,8 @@
 //! No URL library touches the caller's text: `url::Url` climbs out of a base path on `%2e%2e/` and changes the host on
 //! `//evil`. The bytes are looked at, and then either sent as they are or not at all.
 
-use http::uri::PathAndQuery;
 use hyper::body::Bytes;
+use hyper::http::uri::PathAndQuery;
 
 /// A target that is refused, because what it means depends on who decodes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
-use http::uri::PathAndQuery;
+use hyper::http::Method;
+use hyper::http::uri::PathAndQuery;
 
 use super::log::Log;
 use super::metrics::{Metrics, Step};

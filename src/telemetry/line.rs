@@ -211,8 +211,8 @@ fn escape_json(out: &mut String, start: usize) {
 mod tests {
     use std::sync::Arc;
 
-    use http::Method;
-    use http::uri::PathAndQuery;
+    use hyper::http::Method;
+    use hyper::http::uri::PathAndQuery;
 
     use super::*;
     use crate::telemetry::access::{Book, RequestId};

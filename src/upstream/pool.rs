@@ -8,10 +8,10 @@ use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use http::header::{self, HeaderValue};
-use http::uri::{PathAndQuery, Scheme};
-use http::{Request, Uri};
 use hyper::client::conn::{http1, http2};
+use hyper::http::header::{self, HeaderValue};
+use hyper::http::uri::{PathAndQuery, Scheme};
+use hyper::http::{Request, Uri};
 
 use super::Answer;
 use super::connect::Connector;

@@ -1,9 +1,11 @@
 //! Requests read and answers made, the same way for every simulated party.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use hyper::body::{Body as _, Bytes, Frame, Incoming};
+use hyper::http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use hyper::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// An answer with this body and content type.
 pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(Full::new(body.into()).boxed_unsync());
+    let mut response = Response::new(Body::Whole(Some(body.into()).filter(|bytes: &Bytes| !bytes.is_empty())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
@@ -49,9 +51,21 @@ pub(super) fn uncached(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
+/// The next frame of a body.
+pub(super) async fn frame(body: &mut Incoming) -> Option<Result<Frame<Bytes>, hyper::Error>> {
+    poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await
+}
+
 /// The whole body, or `None` when it is broken off or too long.
 pub(super) async fn collect(body: Incoming) -> Option<Bytes> {
-    Limited::new(body, BODY_BYTES_MAX).collect().await.ok().map(http_body_util::Collected::to_bytes)
+    let (mut body, mut collected) = (body, Vec::new());
+    while let Some(frame) = frame(&mut body).await {
+        collected.extend_from_slice(&frame.ok()?.into_data().unwrap_or_default());
+        if collected.len() > BODY_BYTES_MAX {
+            return None;
+        }
+    }
+    Some(collected.into())
 }
 
 /// Named texts of a query, a form or a JSON object. A name given twice is an error (RFC 6749 §3.2).

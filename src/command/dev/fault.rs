@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use hyper::http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::answer;
 use super::http::{Answer, Body};

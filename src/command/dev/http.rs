@@ -5,11 +5,11 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
-use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
+use hyper::http::{Request, Response};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -18,7 +18,35 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// A body this server sends.
-pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub enum Body {
+    /// All at once.
+    Whole(Option<Bytes>),
+    /// Piece by piece.
+    Pieces(Pin<Box<dyn HttpBody<Data = Bytes, Error = Infallible> + Send>>),
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Pieces(pieces) => pieces.as_mut().poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Pieces(pieces) => pieces.size_hint(),
+        }
+    }
+}
 
 /// What a request gets; `None` closes the connection without an answer.
 pub type Answer = Option<Response<Body>>;
@@ -143,7 +171,8 @@ async fn converse(stream: TcpStream, handler: Handler) {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
+    use hyper::http::StatusCode;
+    use hyper::http::Version;
 
     use super::*;
     use crate::command::dev::answer::text;
@@ -186,7 +215,7 @@ mod tests {
         let server = server().await;
         let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
         let answer = client.get(format!("http://{}/two", server.address())).send().await.unwrap();
-        assert_eq!(answer.version(), http::Version::HTTP_2);
+        assert_eq!(answer.version(), Version::HTTP_2);
     }
 
     #[tokio::test]

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use http::header::{AUTHORIZATION, IF_NONE_MATCH, USER_AGENT};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
+use hyper::http::header::{AUTHORIZATION, IF_NONE_MATCH, USER_AGENT};
+use hyper::http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::stream::Chunks;
@@ -69,7 +68,7 @@ async fn operation(provider: &Shared, account: &str, request: Request<Incoming>)
         ["stream"] if reads => {
             let number = |name, default| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
             let chunks = Chunks::new(number("chunks", 5), Duration::from_millis(u64::from(number("pause_ms", 100))));
-            let mut response = Response::new(chunks.boxed_unsync());
+            let mut response = Response::new(Body::Pieces(Box::pin(chunks)));
             set(&mut response, "content-type", "text/plain; charset=utf-8");
             response
         }
@@ -127,7 +126,7 @@ fn repositories(provider: &Shared, account: &str, query: &Parameters) -> Respons
 async fn echo(request: Request<Incoming>) -> Response<Body> {
     let (head, mut body) = request.into_parts();
     let mut length = 0;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Some(Ok(frame)) = answer::frame(&mut body).await {
         length += frame.data_ref().map_or(0, Bytes::len);
     }
     let names: Vec<_> = head.headers.iter().map(|(name, _)| name.as_str()).collect();

@@ -1,6 +1,6 @@
 //! Whose tokens and refusals a demo provider imitates.
 
-use http::{Response, StatusCode};
+use hyper::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::command::dev::answer::{json as answer, set};

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::Request;
 use hyper::body::Incoming;
+use hyper::http::Request;
 use tokio::net::TcpListener;
 
 use super::fault::{Fault, Faults};

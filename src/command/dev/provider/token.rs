@@ -1,8 +1,8 @@
 //! The provider's token endpoint: the refresh-token grant (RFC 6749 §6).
 
-use http::header::{ACCEPT, ALLOW, AUTHORIZATION};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::http::header::{ACCEPT, ALLOW, AUTHORIZATION};
+use hyper::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 

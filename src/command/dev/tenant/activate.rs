@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::http::{Request, Response, StatusCode};
 
 use super::{Shared, lock};
 use crate::command::dev::answer::{Parameters, collect, html};

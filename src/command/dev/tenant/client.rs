@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use hyper::http::HeaderMap;
+use hyper::http::StatusCode;
+use hyper::http::header::AUTHORIZATION;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
@@ -71,7 +72,7 @@ pub(super) fn authenticate(
 }
 
 fn refused(why: &str) -> OauthError {
-    OauthError::new(http::StatusCode::UNAUTHORIZED, "invalid_client", format!("Client assertion refused: {why}"))
+    OauthError::new(StatusCode::UNAUTHORIZED, "invalid_client", format!("Client assertion refused: {why}"))
 }
 
 /// The rules of RFC 7523 §3 as Auth0 has sharpened them.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use http::StatusCode;
+use hyper::http::StatusCode;
 
 use super::wire::OauthError;
 use crate::clock::Timestamp;

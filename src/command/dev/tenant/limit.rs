@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use http::Response;
+use hyper::http::Response;
 
 use super::settings::RateLimit;
 use crate::clock::Clock;

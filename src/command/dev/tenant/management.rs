@@ -1,7 +1,7 @@
 //! The Management API: `GET /api/v2/users/{id}`.
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::http::header::AUTHORIZATION;
+use hyper::http::{HeaderMap, Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 

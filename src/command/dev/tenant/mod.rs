@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::http::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::answer::{json, set, text};

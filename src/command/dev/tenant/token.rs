@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::client::{Client, authenticate};

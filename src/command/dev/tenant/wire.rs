@@ -1,6 +1,6 @@
 //! Bodies that both of the tenant's APIs answer with, and its metadata.
 
-use http::{Response, StatusCode};
+use hyper::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::command::dev::answer::{json as answer, uncached};
