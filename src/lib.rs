@@ -20,7 +20,8 @@
 //! | `error`, `problem` | WHAT WENT WRONG: the table of failures, and the answer made of a row |
 //!
 //! Beside them are leaves, which know no room: `config` (file to meaning), `auth0` (the tenant's endpoints and budget),
-//! `telemetry` (log, metrics), `body`, `activity`, `bounded`, `gather`, `clock`, `secret`. `command` starts it all; `command::dev`
+//! `telemetry` (log, metrics), `store` (where grants outlive the process), `body`, `activity`, `assertion`, `bounded`,
+//! `gather`, `clock`, `secret`. `command` starts it all; `command::dev`
 //! holds the simulated tenant and providers, which the tests use too.
 //!
 //! # What never happens
@@ -33,6 +34,7 @@
 //! - The caller's token is taken out of a call before anything else is known of it: there is nothing to forward it from.
 
 mod activity;
+mod assertion;
 mod auth0;
 mod body;
 mod bounded;
@@ -41,6 +43,7 @@ pub mod command;
 pub mod config;
 mod gather;
 mod secret;
+mod store;
 pub mod telemetry;
 
 pub mod caller;

@@ -13,6 +13,7 @@ pub mod check;
 pub mod dev;
 mod process;
 mod serve;
+mod store;
 mod watched;
 
 /// Calls GitHub, Google, Microsoft or any OAuth 2.0 API for the holder of an Auth0 access token.
@@ -49,6 +50,11 @@ enum Command {
         /// Describe what runs as one JSON object
         #[arg(long)]
         json: bool,
+    },
+    /// Look after the token store
+    Store {
+        #[command(subcommand)]
+        action: store::Action,
     },
     /// Find every fault in the configuration, without starting
     Check {
@@ -90,6 +96,7 @@ pub fn main() -> ExitCode {
     let exit = match Arguments::parse().command {
         Command::Serve { config } => serve::run(&config, &ProcessEnv),
         Command::Dev { listen, once, json } => dev::run(listen, once, json),
+        Command::Store { action } => store::run(action, &ProcessEnv),
         Command::Check { config, json } => {
             let color = io::stdout().is_terminal() && ProcessEnv.allows_color();
             check::run(&config, json, &ProcessEnv, &mut io::stdout(), color)
@@ -99,7 +106,8 @@ pub fn main() -> ExitCode {
 }
 
 /// Tells a failure to whoever started the process.
-fn complain(error: &dyn std::error::Error) -> Exit {
+fn complain(error: &io::Error) -> Exit {
     let _ = writeln!(io::stderr(), "error: {}", crate::telemetry::chain(error));
-    Exit::Failed
+    // What the configuration asks for is there and is not what it says, such as a store with other keys.
+    if error.kind() == io::ErrorKind::InvalidInput { Exit::Misused } else { Exit::Failed }
 }

@@ -14,6 +14,7 @@ use super::fault::{Code, Fault, Faults};
 use super::provider::{self, OwnPlace, providers};
 use super::reader::{Reader, Table};
 use super::secret_source::{private_key, secret};
+use super::store::store;
 use super::syntax::split_off_faults;
 use super::value::{Invalid, boolean, count, not_empty, positive, socket_address, text, token};
 use super::{Auth0, ClientCredential, Config, Cors, Limits, LogFormat, Server, Telemetry, url};
@@ -71,12 +72,14 @@ pub fn known_keys() -> Vec<String> {
 fn config(mut root: Table<'_, '_>) -> Option<Config> {
     let server = server(root.table("server"));
     let auth0 = auth0(root.required_table("auth0", "it needs `domain`, `audience`, `client_id` and `client_secret`"));
-    let providers = providers(root.required_table("providers", &provider::example()), &own_place(&server));
+    let store = store(root.table("store"));
+    let providers =
+        providers(root.required_table("providers", &provider::example()), &own_place(&server), store.is_some());
     let cors = cors(root.table("cors"));
     let limits = limits(root.table("limits"));
     let telemetry = telemetry(root.table("telemetry"));
     root.refuse_rest();
-    Some(Config { server, auth0: auth0?, providers, cors, limits, telemetry, files: Vec::<PathBuf>::new() })
+    Some(Config { server, auth0: auth0?, store, providers, cors, limits, telemetry, files: Vec::<PathBuf>::new() })
 }
 
 fn server(mut table: Table<'_, '_>) -> Server {
@@ -173,6 +176,7 @@ fn limits(mut table: Table<'_, '_>) -> Limits {
         idle_timeout: table.or("idle_timeout", seconds(300), duration),
         tenant_timeout: table.or("tenant_timeout", seconds(10), duration),
         key_set_cooldown: table.or("key_set_cooldown", seconds(30), duration),
+        replay_body_bytes: table.or("replay_body_bytes", 1 << 20, count(0..=u32::MAX)),
         drain: table.or("drain", seconds(30), duration),
         tokens: table.or("tokens", 1_000_000, count(any)),
     };

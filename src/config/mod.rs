@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::uri::{Authority, Scheme};
-use http::{HeaderName, HeaderValue};
+use hyper::http::uri::{Authority, Scheme};
+use hyper::http::{HeaderName, HeaderValue};
 
 use crate::secret::Secret;
 
@@ -22,8 +22,10 @@ mod mask;
 mod preset;
 mod provider;
 mod reader;
+mod renewal;
 pub mod rule;
 mod secret_source;
+mod store;
 mod syntax;
 mod url;
 mod value;
@@ -32,6 +34,7 @@ pub use env::{Env, ProcessEnv};
 pub use fault::Faults;
 pub use file::known_keys;
 use rule::Rule;
+pub use store::key_bytes;
 
 /// The whole configuration of one running proxy.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +43,8 @@ pub struct Config {
     pub server: Server,
     /// The tenant whose callers are served.
     pub auth0: Auth0,
+    /// Where grants are kept; `None` is in memory alone.
+    pub store: Option<Store>,
     /// What may be called, by the NAME in `/proxy/NAME/…`.
     pub providers: BTreeMap<String, Provider>,
     /// Which browser origins may read the answers.
@@ -88,6 +93,24 @@ pub struct Auth0 {
     pub management_rps: Option<f64>,
     /// Calls to the tenant at a time.
     pub tenant_concurrency: usize,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    /// Where it is.
+    pub place: StorePlace,
+    /// Its keys, 32 bytes each in base64: the first seals, all open.
+    pub keys: Vec<Secret>,
+}
+
+/// Where the store is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StorePlace {
+    /// In an SQLite file, for one process.
+    Sqlite(PathBuf),
+    /// In a PostgreSQL database: its address, which may hold a password.
+    Postgres(Secret),
 }
 
 /// How the tenant knows our application (RFC 6749 §2.3, RFC 7523 §2.2).
@@ -139,6 +162,62 @@ pub struct Provider {
     pub auth_prefix: String,
     /// Headers set when the caller sent none of that name.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// How its tokens are renewed, if they are renewed here.
+    pub renewal: Option<Renewal>,
+}
+
+/// How a connection's tokens are renewed at its token endpoint (RFC 6749 §6).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Renewal {
+    /// The endpoint.
+    pub url: String,
+    /// The connection's own OAuth client.
+    pub client_id: String,
+    /// How that client proves itself.
+    pub proof: ClientProof,
+    /// How the request is written.
+    pub body: RefreshBody,
+    /// What is spent.
+    pub grant: RefreshGrant,
+    /// Parameters that are sent as well.
+    pub params: Vec<(String, String)>,
+    /// The scope that is asked for; none is the one that was granted.
+    pub scope: Option<String>,
+    /// Whether a renewal replaces the refresh token and kills the old one.
+    pub rotates: bool,
+    /// What an access token lives when the answer does not say.
+    pub lifetime: Option<Duration>,
+}
+
+/// How a client proves itself at a token endpoint (RFC 6749 §2.3, RFC 7523 §2.2).
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientProof {
+    /// A secret in the request's body. Of several the first that is accepted.
+    Post(Vec<Secret>),
+    /// A secret in `Authorization: Basic`.
+    Basic(Vec<Secret>),
+    /// An assertion, signed with this RSA key (PEM).
+    PrivateKey(Secret),
+    /// A public client.
+    Nothing,
+}
+
+/// How a renewal's request is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshBody {
+    /// As RFC 6749 has it.
+    Form,
+    /// As Notion and Atlassian have it.
+    Json,
+}
+
+/// What a renewal spends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshGrant {
+    /// A refresh token.
+    RefreshToken,
+    /// Facebook: an access token that still lives.
+    FacebookExchange,
 }
 
 /// Which calls a provider permits.
@@ -182,6 +261,8 @@ pub struct Limits {
     pub tenant_timeout: Duration,
     /// Between two key-set fetches for unknown keys.
     pub key_set_cooldown: Duration,
+    /// The largest request body, in bytes, that is kept for a second try after a renewal.
+    pub replay_body_bytes: usize,
     /// How long running requests may take to finish after SIGTERM.
     pub drain: Duration,
     /// Users' tokens held in memory.

@@ -3,10 +3,11 @@
 use toml::de::DeTable;
 
 /// Name and text of each, in the order of the alphabet. A further provider is one file and one line here.
-pub(super) const PRESETS: [(&str, &str); 9] = [
+pub(super) const PRESETS: [(&str, &str); 10] = [
     ("bitbucket", include_str!("../provider/catalogue/bitbucket.toml")),
     ("facebook", include_str!("../provider/catalogue/facebook.toml")),
     ("github", include_str!("../provider/catalogue/github.toml")),
+    ("github-app", include_str!("../provider/catalogue/github-app.toml")),
     ("gitlab", include_str!("../provider/catalogue/gitlab.toml")),
     ("google", include_str!("../provider/catalogue/google.toml")),
     ("linkedin", include_str!("../provider/catalogue/linkedin.toml")),

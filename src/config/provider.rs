@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::{HeaderName, HeaderValue, header};
+use hyper::http::{HeaderName, HeaderValue, header};
 use toml::de::DeValue;
 
 use super::fault::{Code, Fault};
@@ -10,7 +10,7 @@ use super::header::{auth_prefix, header_name};
 use super::reader::{Table, nearest};
 use super::rule::Rule;
 use super::value::{Invalid, Item, not_empty, scope, text};
-use super::{Allow, BaseUrl, Provider, header as headers_of, preset, url};
+use super::{Allow, BaseUrl, Provider, header as headers_of, preset, renewal, url};
 
 /// Where the proxy itself is reached, which no provider may be.
 pub(super) struct OwnPlace {
@@ -26,8 +26,9 @@ pub(super) fn example() -> String {
 }
 
 /// Reads every provider.
-pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace) -> BTreeMap<String, Provider> {
+pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: bool) -> BTreeMap<String, Provider> {
     let mut providers = BTreeMap::new();
+    let mut spans = BTreeMap::new();
     let mut hosts = BTreeSet::new();
     let names = table.names();
     if names.is_empty() {
@@ -37,14 +38,16 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace) -> BTreeMap<St
         if !is_name(&name) {
             let message = "a provider's name must be [a-z0-9][a-z0-9-]{0,62}: it is a part of URLs";
             let key = format!("providers.{}", name.escape_debug());
-            table.reader.faults.push(Fault::new(Code::BadValue, message).about(key).at(Some(span)));
+            table.reader.faults.push(Fault::new(Code::BadValue, message).about(key).at(Some(span.clone())));
         }
         let preset = preset::preset(&name);
         let entry = table.entry(&name).with_preset(preset.as_ref());
         if let Some(provider) = provider(entry, &name, own, &mut hosts) {
+            spans.insert(name.clone(), span);
             providers.insert(name, provider);
         }
     }
+    renewal::share(&mut table, &mut providers, &spans, has_store);
     providers
 }
 
@@ -72,6 +75,7 @@ fn provider(mut table: Table<'_, '_>, name: &str, own: &OwnPlace, hosts: &mut BT
     let auth_header = table.or("auth_header", header::AUTHORIZATION, text(header_name));
     let auth_prefix = table.or("auth_prefix", "Bearer ".to_owned(), text(auth_prefix));
     let headers = headers(&mut table, &auth_header);
+    let renewal = renewal::renewal(&mut table);
     table.refuse_rest();
     Some(Provider {
         connection: connection?,
@@ -84,6 +88,7 @@ fn provider(mut table: Table<'_, '_>, name: &str, own: &OwnPlace, hosts: &mut BT
         auth_header,
         auth_prefix,
         headers,
+        renewal,
     })
 }
 

@@ -4,7 +4,7 @@
 
 use aws_lc_rs::signature::RsaKeyPair;
 use jsonwebtoken::EncodingKey;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::reader::Table;
 use super::value::{Invalid, Item, not_empty, text};
@@ -37,6 +37,30 @@ pub(super) fn private_key(table: &mut Table<'_, '_>, key: &'static str) -> Optio
     let invalid = Invalid::value("must be an RSA private key of 2048 bits or more, in PEM form");
     table.fault(key, invalid.hint("it begins with -----BEGIN PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY-----"));
     None
+}
+
+/// The list of secrets `key` of `table`.
+pub(super) fn secrets(table: &mut Table<'_, '_>, key: &'static str) -> Option<Vec<Secret>> {
+    let list = table.item(key)?;
+    let elements = table.check(&list, Item::elements)?;
+    let read = |element: &Item<'_>| match element.value {
+        DeValue::String(secret) => Some(secret.clone().into_owned()),
+        DeValue::Table(place) => listed_elsewhere(table, element, place),
+        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) => {
+            table.check(element, |element| Err(element.wrong_type(FORMS)))
+        }
+    };
+    Some(elements.iter().filter_map(read).map(Secret::new).collect())
+}
+
+fn listed_elsewhere(table: &mut Table<'_, '_>, element: &Item<'_>, place: &DeTable<'_>) -> Option<String> {
+    let entry = |key: &str| place.get(key).and_then(|value| value.get_ref().as_str());
+    let read = match (entry("env"), entry("file"), place.len()) {
+        (Some(name), None, 1) => variable(name).and_then(|name| from_env(table, &name)),
+        (None, Some(path), 1) => from_file(table, path),
+        _ => Err(Invalid::value(format!("must be {FORMS}"))),
+    };
+    table.check(element, |_| read)
 }
 
 const FORMS: &str = "\"text\", { env = \"NAME\" } or { file = \"PATH\" }";

@@ -1,11 +1,11 @@
 //! URLs, origins and host names of the configuration.
 //!
-//! They are taken apart here rather than by `http::Uri`, which drops a fragment without a word, keeps user
+//! They are taken apart here rather than by `hyper::http::Uri`, which drops a fragment without a word, keeps user
 //! information and takes `\` and `..` for parts of a path.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use http::uri::{Authority, Scheme};
+use hyper::http::uri::{Authority, Scheme};
 use percent_encoding::percent_decode_str;
 
 use super::BaseUrl;
@@ -40,6 +40,14 @@ pub(super) fn issuer(text: &str) -> Result<String, Invalid> {
         return Err(Invalid::value("must end in a slash")
             .hint("Auth0's issuers end in one, and issuers are compared exactly: every token would be refused"));
     }
+    Ok(text.to_owned())
+}
+
+/// Reads the address of a token endpoint.
+pub(super) fn endpoint(text: &str) -> Result<String, Invalid> {
+    let url = Url::read(text)?;
+    url.check_protected()?;
+    check_path(url.path)?;
     Ok(text.to_owned())
 }
 

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 mod providers;
 mod secrets;
 mod shipped;
+mod store;
 
 /// The shortest file that has no faults.
 const MINIMAL: &str = r#"
@@ -159,11 +160,11 @@ fn an_unknown_key_is_shown_with_the_nearest_one_and_all_others() {
 
 #[test]
 fn keys_of_later_versions_are_unknown() {
-    for (table, key) in [("server", "tls"), ("limits", "replay_body_bytes"), ("providers.google", "client_id")] {
+    for (table, key) in [("server", "tls"), ("providers.google", "rewrite"), ("providers.google", "guard")] {
         let fault = the_fault(&format!("{MINIMAL}\n[{table}]\n{key} = 1\n"));
         assert_eq!((fault.code, fault.key.as_deref()), (Code::UnknownKey, Some(&*format!("{table}.{key}"))));
     }
-    assert_eq!(the_fault(&format!("{MINIMAL}\n[store]\n")).message, "unknown table [store]");
+    assert_eq!(the_fault(&format!("{MINIMAL}\n[connect]\n")).message, "unknown table [connect]");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn every_preset_is_read_without_a_fault() {
         text.push_str(&format!("\n[providers.{name}]\n{base_url}\n\n[providers.{name}-x]\n{written}\n{base_url}\n"));
         names.push(name);
     }
-    assert_eq!(names.len(), 9);
+    assert_eq!(names.len(), 10);
     let config = config(&text);
     for name in names {
         assert_eq!(config.providers[&name], config.providers[&format!("{name}-x")]);
@@ -60,7 +60,7 @@ fn a_provider_without_a_preset_is_told_which_there_are() {
         the_fault(&text).hint.as_deref(),
         Some(
             "there is no preset `gogle` to take it from; did you mean `google`? (presets: bitbucket, facebook, \
-             github, gitlab, google, linkedin, microsoft, sharepoint, slack)"
+             github, github-app, gitlab, google, linkedin, microsoft, sharepoint, slack)"
         )
     );
 }

@@ -7,6 +7,7 @@ pub mod frames;
 pub mod https;
 pub mod issuer;
 pub mod people;
+pub mod postgres;
 pub mod rig;
 pub mod slow;
 pub mod upstream;

@@ -1,0 +1,72 @@
+//! What can go wrong with a store.
+
+use std::path::PathBuf;
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It gives no (usable) answer: down, full, too slow.
+    #[error("the store gives no answer")]
+    Unavailable(#[source] sqlx::Error),
+    /// A row is sealed with a key that is not in the ring.
+    #[error("a stored record is sealed with a key that is not among `[store] keys`")]
+    UnknownKey,
+    /// A row that this version cannot read, though it is whole.
+    #[error("a stored record cannot be read: {0}")]
+    Unreadable(String),
+    /// Sealing failed, which no input can cause.
+    #[error("a record could not be sealed")]
+    Seal,
+}
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A key is not 32 bytes.
+    #[error("a key of the store is not 32 bytes in base64")]
+    BadKey,
+    /// The rows are sealed with other keys.
+    #[error(
+        "the store was sealed with other keys than those in `[store] keys`; nothing was changed. Put the key that it \
+         was used with last into the list"
+    )]
+    WrongKeys,
+    /// The tables are those of a newer version.
+    #[error("the store was brought up to version {found} by a newer idp-proxy; this one knows {known}")]
+    Newer {
+        /// The version of its tables.
+        found: i64,
+        /// The newest that is known here.
+        known: i64,
+    },
+    /// The file is being served from.
+    #[error("{} is in use by another process: one idp-proxy serves from an SQLite file; use PostgreSQL for more", .0.display())]
+    InUse(PathBuf),
+    /// The file cannot be made or locked.
+    #[error("{} cannot be opened: {error}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// No answer.
+    #[error("the store cannot be opened")]
+    Unavailable(#[source] sqlx::Error),
+    /// It was reached, and did not do what was asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error)
+    }
+}

@@ -1,0 +1,57 @@
+//! A store in an SQLite file: for one process, and durable to the last commit.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use sqlx::Executor as _;
+use sqlx::any::AnyPoolOptions;
+
+use super::sql::{Dialect, PATIENCE, Sql};
+use super::{OpenError, Purpose};
+
+const DIALECT: Dialect = Dialect {
+    now: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+    larger: "MAX",
+    bytes: "BLOB",
+    // The first write of a transaction locks the file, and the second process waits for it.
+    exclude: None,
+    notify: None,
+};
+
+/// WAL lets `store …` read beside a process that serves; FULL keeps each commit through a power failure.
+const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;";
+
+/// The database, and the lock that keeps a second one from serving from it.
+pub(super) struct Sqlite {
+    pub(super) sql: Sql,
+    _lock: Option<File>,
+}
+
+impl Sqlite {
+    pub(super) async fn open(path: &Path, purpose: Purpose) -> Result<Self, OpenError> {
+        let failed = |path: &Path, error| OpenError::File { path: path.to_owned(), error };
+        // Before SQLite does, whose files take their mode from this one: nobody else may read them for a moment even.
+        let own = |path: &Path| OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+        let lock_path = PathBuf::from(format!("{}.lock", path.display()));
+        let lock = match purpose {
+            Purpose::Tend => None,
+            Purpose::Serve => Some(own(&lock_path).map_err(|error| failed(&lock_path, error))?),
+        };
+        if let Some(lock) = &lock {
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
+                Err(TryLockError::Error(error)) => return Err(failed(&lock_path, error)),
+            }
+        }
+        own(path).map_err(|error| failed(path, error))?;
+        sqlx::any::install_default_drivers();
+        let set_up = AnyPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(PATIENCE)
+            .after_connect(|connection, _| Box::pin(async move { connection.execute(SETTINGS).await.map(drop) }));
+        let pool = set_up.connect(&format!("sqlite:{}", path.display())).await?;
+        Ok(Self { sql: Sql::open(pool, DIALECT).await?, _lock: lock })
+    }
+}
