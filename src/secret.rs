@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 /// A secret text: a client secret, a private key, a token. It has no `Display`, its `Debug` shows nothing of it, and
 /// [`Secret::expose`] is the one way to its characters, which makes every use easy to find.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Box<str>);
 
 impl Secret {

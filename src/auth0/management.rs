@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use aws_lc_rs::rand;
-use http::StatusCode;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use hyper::http::StatusCode;
+use jsonwebtoken::EncodingKey;
 use serde::Deserialize;
-use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::wire::{self, Answer};
 use super::{Tenant, TenantError};
+use crate::assertion;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Auth0, ClientCredential};
 use crate::secret::Secret;
@@ -25,9 +24,6 @@ const TOKENS_SCOPE: &str = "read:user_idp_tokens";
 const MARGIN: Duration = Duration::from_secs(60);
 /// After a failed fetch the next waits this long; those who need a token meanwhile share the failure.
 const FAILURE_REST: Duration = Duration::from_secs(1);
-/// The longest life of a client assertion that Auth0 takes is five minutes; one is enough.
-const ASSERTION_SECONDS: u64 = 60;
-
 /// The management token of one application.
 pub(super) struct ManagementToken {
     endpoint: String,
@@ -144,6 +140,12 @@ impl ManagementToken {
         Ok(Token { value: granted.access_token, reads_tokens, expires: self.clock.now().plus(life) })
     }
 
+    fn assertion(&self, key: &EncodingKey) -> Result<String, TenantError> {
+        let now = self.clock.now();
+        let signed = assertion::sign(key, &self.client_id, &self.assertion_audience, now);
+        signed.ok_or(TenantError::Misconfigured("the private key in [auth0] cannot sign"))
+    }
+
     /// RFC 6749 §4.4.2, with Auth0's `audience`.
     fn form(&self) -> Result<BTreeMap<&'static str, String>, TenantError> {
         let mut form = BTreeMap::from([
@@ -155,28 +157,11 @@ impl ManagementToken {
         match &self.proof {
             Proof::Secret(secret) => form.extend([("client_secret", secret.expose().to_owned())]),
             Proof::PrivateKey(key) => form.extend([
-                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()),
+                ("client_assertion_type", assertion::TYPE.to_owned()),
                 ("client_assertion", self.assertion(key)?),
             ]),
         }
         Ok(form)
-    }
-
-    /// RFC 7523 §3: who we are, for whom it is, good for one use and a minute.
-    fn assertion(&self, key: &EncodingKey) -> Result<String, TenantError> {
-        let unusable = || TenantError::Misconfigured("the private key in [auth0] cannot sign");
-        let mut random = [0_u8; 16];
-        rand::fill(&mut random).map_err(|_| unusable())?;
-        let now = self.clock.now().unix_seconds();
-        let claims = json!({
-            "iss": self.client_id,
-            "sub": self.client_id,
-            "aud": self.assertion_audience,
-            "iat": now,
-            "exp": now + ASSERTION_SECONDS,
-            "jti": format!("{:032x}", u128::from_be_bytes(random)),
-        });
-        jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, key).map_err(|_| unusable())
     }
 }
 

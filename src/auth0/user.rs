@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use hyper::http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Deserializer};
 
@@ -41,6 +41,9 @@ pub struct Identity {
     /// The account's access token; absent or empty when the tenant holds none.
     #[serde(default, deserialize_with = "secret")]
     pub access_token: Option<Secret>,
+    /// What the account's access token is renewed with; absent or empty when the tenant holds none.
+    #[serde(default, deserialize_with = "secret")]
+    pub refresh_token: Option<Secret>,
     /// The second half of an OAuth 1.0a token, which no bearer can be made of.
     #[serde(default, deserialize_with = "secret")]
     pub access_token_secret: Option<Secret>,

@@ -45,6 +45,12 @@ impl Timestamp {
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
+
+    /// This time moved back by `duration`, not before the Unix epoch.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
 }
 
 /// Days from 0000-03-01 to 1970-01-01 in the proleptic Gregorian calendar. With years that begin in March the leap day

@@ -1,14 +1,19 @@
 //! What is held about one user: all the accounts one read of the tenant showed. Pure: no I/O, time is an argument.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use hyper::http::HeaderValue;
 
 use super::TokenError;
+use super::grant::Seed;
 use crate::auth0::{Identity, User};
 use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::secret::Secret;
+use crate::store::Key;
 
 /// A user as the tenant described it at `read_at`.
 pub(super) struct Record {
@@ -25,17 +30,44 @@ enum Standing {
     Unknown,
 }
 
+/// A connection that some provider is configured with.
+pub(super) struct Connection {
+    name: Arc<str>,
+    tenant: Arc<str>,
+    /// Whether its tokens are renewed here.
+    is_renewed: bool,
+}
+
+/// Which of a user's accounts is meant.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'call> {
+    pub(super) connection: &'call str,
+    /// Which of several.
+    pub(super) account: Option<&'call str>,
+    /// Whether its token is renewed here: then it does not matter what has become of the one at the tenant.
+    pub(super) is_renewed: bool,
+}
+
 /// One account of a user at a configured connection.
 pub(super) struct Account {
     connection: Arc<str>,
     id: Box<str>,
     /// The kind of identity provider, if it is not the connection's name.
     kind: Option<Box<str>>,
-    grant: Grant,
+    held: Held,
+    /// Where a connection is renewed here: what a grant begins with.
+    origin: Option<Box<Origin>>,
+}
+
+/// What the tenant holds to begin a grant with.
+pub(super) struct Origin {
+    /// The grant's place in the store.
+    pub(super) key: Arc<Key>,
+    pub(super) seed: Seed,
 }
 
 /// What the tenant holds for an account.
-enum Grant {
+enum Held {
     Token {
         /// `Bearer <token>`, ready to be put into a request.
         value: HeaderValue,
@@ -69,14 +101,20 @@ pub(super) const BEARER: &str = "Bearer ";
 impl Record {
     /// Keeps what of `user` belongs to one of `connections`. A refusal noted in `previous` is carried over to the
     /// same token.
-    pub(super) fn new(user: Option<User>, connections: &[Arc<str>], previous: Option<&Self>, read_at: Instant) -> Self {
+    pub(super) fn new(
+        user: Option<User>,
+        subject: &Arc<str>,
+        connections: &[Connection],
+        previous: Option<&Self>,
+        read_at: Instant,
+    ) -> Self {
         let Some(user) = user else {
             return Self { read_at, standing: Standing::Unknown, accounts: Box::default() };
         };
         let last_login = user.last_login;
         let keep = |identity: Identity| {
-            let connection = connections.iter().find(|name| ***name == *identity.connection)?;
-            Some(Account::new(identity, connection, last_login))
+            let connection = connections.iter().find(|connection| *connection.name == *identity.connection)?;
+            Some(Account::new(identity, subject, connection, last_login))
         };
         let accounts: Box<[Account]> = user.identities.into_iter().filter_map(keep).collect();
         let standing = if user.blocked { Standing::Blocked } else { Standing::Good };
@@ -87,53 +125,58 @@ impl Record {
         record
     }
 
-    /// Decides whether this record serves a call at `connection`, for the account `wanted` if there are several.
-    /// A refused token rests for `rest`.
-    pub(super) fn standpoint(
-        &self,
-        connection: &str,
-        wanted: Option<&str>,
-        now: Timestamp,
-        rest: Duration,
-    ) -> Standpoint {
+    /// Decides whether this record serves a call for the account that is `wanted`. A refused token rests for `rest`.
+    pub(super) fn standpoint(&self, wanted: &Wanted<'_>, now: Timestamp, rest: Duration) -> Standpoint {
         match self.standing {
             Standing::Good => {}
             Standing::Blocked => return Standpoint::Refused(TokenError::UserBlocked),
             Standing::Unknown => return Standpoint::Refused(TokenError::UnknownUser),
         }
-        let (index, account) = match self.choose(connection, wanted) {
+        let (index, account) = match self.choose(wanted.connection, wanted.account) {
             Ok(chosen) => chosen,
             Err(error) => return Standpoint::Refused(error),
         };
         let connection = || Arc::clone(&account.connection);
-        match &account.grant {
-            Grant::Token { expires: Some(expires), .. } if *expires <= now => {
+        match &account.held {
+            _ if wanted.is_renewed => Standpoint::Usable(index),
+            Held::Token { expires: Some(expires), .. } if *expires <= now => {
                 Standpoint::Refused(TokenError::Expired { connection: connection() })
             }
-            Grant::Token { refused, confirmed, .. } => match refused.load(Ordering::Relaxed) {
+            Held::Token { refused, confirmed, .. } => match refused.load(Ordering::Relaxed) {
                 0 => Standpoint::Usable(index),
                 at if now.since(Timestamp::from_unix_millis(at)) >= rest => Standpoint::Usable(index),
                 _ if *confirmed => Standpoint::Refused(TokenError::Rejected { connection: connection() }),
                 _ => Standpoint::Doubtful,
             },
-            Grant::Unusable => Standpoint::Refused(TokenError::Unusable { connection: connection() }),
-            Grant::OAuth1 => Standpoint::Refused(TokenError::OAuth1 { connection: connection() }),
-            Grant::None => Standpoint::Refused(TokenError::NoToken { connection: connection() }),
+            Held::Unusable => Standpoint::Refused(TokenError::Unusable { connection: connection() }),
+            Held::OAuth1 => Standpoint::Refused(TokenError::OAuth1 { connection: connection() }),
+            Held::None => Standpoint::Refused(TokenError::NoToken { connection: connection() }),
         }
     }
 
     /// The token of that account as a `Bearer` header value, if it has one.
     pub(super) fn value(&self, index: usize) -> Option<&HeaderValue> {
-        match &self.accounts.get(index)?.grant {
-            Grant::Token { value, .. } => Some(value),
-            Grant::Unusable | Grant::OAuth1 | Grant::None => None,
+        match &self.accounts.get(index)?.held {
+            Held::Token { value, .. } => Some(value),
+            Held::Unusable | Held::OAuth1 | Held::None => None,
         }
+    }
+
+    /// What a grant of that account begins with, if its connection is renewed here.
+    pub(super) fn origin(&self, index: usize) -> Option<&Origin> {
+        self.accounts.get(index)?.origin.as_deref()
+    }
+
+    /// What a grant at `key` begins with, if the user (still) has that account and may use it.
+    pub(super) fn origin_of(&self, key: &Key) -> Option<&Origin> {
+        let origins = self.accounts.iter().filter_map(|account| account.origin.as_deref());
+        origins.into_iter().find(|origin| *origin.key == *key).filter(|_| self.standing == Standing::Good)
     }
 
     /// Takes note that the provider refused this token, a [`Record::value`], if an account here still has it.
     pub(super) fn refuse(&self, token: &HeaderValue, now: Timestamp) {
         for account in &self.accounts {
-            if let Grant::Token { value, refused, .. } = &account.grant
+            if let Held::Token { value, refused, .. } = &account.held
                 && value == token
             {
                 refused.store(now.unix_millis(), Ordering::Relaxed);
@@ -160,10 +203,10 @@ impl Record {
     /// A token that the provider refused and the tenant still shows is the same dead token.
     fn carry_over_refusals(&mut self, previous: &Self) {
         for account in &mut self.accounts {
-            let Grant::Token { value, refused, confirmed, .. } = &mut account.grant else { continue };
-            let at = previous.accounts.iter().find_map(|old| match &old.grant {
-                Grant::Token { value: old_value, refused, .. } if old_value == value => Some(refused),
-                Grant::Token { .. } | Grant::Unusable | Grant::OAuth1 | Grant::None => None,
+            let Held::Token { value, refused, confirmed, .. } = &mut account.held else { continue };
+            let at = previous.accounts.iter().find_map(|old| match &old.held {
+                Held::Token { value: old_value, refused, .. } if old_value == value => Some(refused),
+                Held::Token { .. } | Held::Unusable | Held::OAuth1 | Held::None => None,
             });
             if let Some(at) = at.map(|at| at.load(Ordering::Relaxed)).filter(|at| *at != 0) {
                 *refused = AtomicU64::new(at);
@@ -173,28 +216,49 @@ impl Record {
     }
 }
 
+impl Connection {
+    /// The connections of `config`, each once.
+    pub(super) fn all(config: &Config) -> Arc<[Self]> {
+        let tenant: Arc<str> = Arc::from(config.auth0.domain.as_str());
+        let mut connections = BTreeMap::new();
+        for provider in config.providers.values() {
+            *connections.entry(provider.connection.as_str()).or_insert(false) |= provider.renewal.is_some();
+        }
+        let connection = |(name, is_renewed)| Self { name: Arc::from(name), tenant: Arc::clone(&tenant), is_renewed };
+        connections.into_iter().map(connection).collect()
+    }
+}
+
 impl Account {
-    fn new(identity: Identity, connection: &Arc<str>, last_login: Option<Timestamp>) -> Self {
-        let grant = match (&identity.access_token, &identity.access_token_secret) {
-            (None, _) => Grant::None,
-            (Some(_), Some(_)) => Grant::OAuth1,
-            (Some(token), None) => match bearer(token.expose()) {
-                // The life counts from the issue, which is not told but cannot be after the last login.
-                Some(value) => Grant::Token {
-                    value,
-                    expires: last_login.zip(identity.expires_in).map(|(login, life)| login.plus(life)),
-                    refused: AtomicU64::new(0),
-                    confirmed: false,
-                },
-                None => Grant::Unusable,
+    fn new(identity: Identity, subject: &Arc<str>, connection: &Connection, last_login: Option<Timestamp>) -> Self {
+        // The life counts from the issue, which is not told but cannot be after the last login.
+        let expires = last_login.zip(identity.expires_in).map(|(login, life)| login.plus(life));
+        let held = match (&identity.access_token, &identity.access_token_secret) {
+            (None, _) => Held::None,
+            (Some(_), Some(_)) => Held::OAuth1,
+            (Some(token), None) => match bearer(token) {
+                Some(value) => Held::Token { value, expires, refused: AtomicU64::new(0), confirmed: false },
+                None => Held::Unusable,
             },
         };
+        let origin = connection.is_renewed.then(|| {
+            let key = Key {
+                tenant: Arc::clone(&connection.tenant),
+                subject: Arc::clone(subject),
+                connection: Arc::clone(&connection.name),
+                account: Arc::from(format!("{}|{}", identity.provider, identity.user_id)),
+                audience: Arc::from(""),
+            };
+            let seed = Seed::new(identity.access_token, identity.refresh_token, expires);
+            Box::new(Origin { key: Arc::new(key), seed })
+        });
         Self {
             kind: (identity.provider != identity.connection && !identity.provider.is_empty())
                 .then(|| identity.provider.into_boxed_str()),
             id: identity.user_id.into_boxed_str(),
-            connection: Arc::clone(connection),
-            grant,
+            connection: Arc::clone(&connection.name),
+            held,
+            origin,
         }
     }
 
@@ -206,7 +270,8 @@ impl Account {
 }
 
 /// RFC 6750 §2.1, leniently: any visible ASCII, so that nothing in a token can end a header.
-fn bearer(token: &str) -> Option<HeaderValue> {
+pub(super) fn bearer(token: &Secret) -> Option<HeaderValue> {
+    let token = token.expose();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
@@ -232,12 +297,14 @@ mod tests {
 
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn record(user: serde_json::Value, previous: Option<&Record>) -> Record {
-        let connections = [Arc::from("github"), Arc::from("google-oauth2")];
-        Record::new(serde_json::from_value(user).unwrap(), &connections, previous, Instant::now())
+        let connection = |name| Connection { name: Arc::from(name), tenant: Arc::from("t"), is_renewed: false };
+        let connections = [connection("github"), connection("google-oauth2")];
+        let subject = Arc::from("github|7");
+        Record::new(serde_json::from_value(user).unwrap(), &subject, &connections, previous, Instant::now())
     }
 
     fn verdict(record: &Record, connection: &str, wanted: Option<&str>) -> String {
-        match record.standpoint(connection, wanted, now(), REST) {
+        match record.standpoint(&Wanted { connection, account: wanted, is_renewed: false }, now(), REST) {
             Standpoint::Usable(index) => record.value(index).unwrap().to_str().unwrap().to_owned(),
             Standpoint::Refused(error) => format!("{error:?}"),
             Standpoint::Doubtful => "doubtful".to_owned(),
@@ -286,7 +353,8 @@ mod tests {
         assert_eq!(verdict(&first, "github", None), "doubtful");
         let second = record(user, Some(&first));
         assert!(verdict(&second, "github", None).starts_with("Rejected"));
-        let later = second.standpoint("github", None, now().plus(REST), REST);
+        let wanted = Wanted { connection: "github", account: None, is_renewed: false };
+        let later = second.standpoint(&wanted, now().plus(REST), REST);
         assert!(matches!(later, Standpoint::Usable(0)));
         let signed_in_anew = record(json!({ "identities": [github("7", "b")] }), Some(&second));
         assert_eq!(verdict(&signed_in_anew, "github", None), "Bearer b");

@@ -1,0 +1,109 @@
+//! What a token endpoint's answer says, leniently: providers bend RFC 6749 §5 in every place.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::endpoint::{Class, Granted};
+use crate::secret::Secret;
+
+/// An answer's meaning.
+pub(super) enum Reading {
+    Granted(Granted),
+    Refused(Class),
+}
+
+/// Codes by which providers say that a refresh token is not accepted any more.
+const DEAD: [&str; 9] = [
+    "invalid_grant",
+    // GitHub.
+    "bad_refresh_token",
+    // HubSpot.
+    "BAD_REFRESH_TOKEN",
+    // Slack.
+    "invalid_refresh_token",
+    "token_revoked",
+    "token_expired",
+    "invalid_auth",
+    "account_inactive",
+    "interaction_required",
+];
+
+/// Codes by which they say that the client is the one at fault: the refresh token is as good as before.
+const CLIENT: [&str; 6] = [
+    "invalid_client",
+    "unauthorized_client",
+    // GitHub.
+    "incorrect_client_credentials",
+    // Slack.
+    "bad_client_secret",
+    "invalid_client_id",
+    "invalid_team_for_non_distributed_app",
+];
+
+/// X says `invalid_request` with this for a dead refresh token.
+const X_DEAD: &str = "Value passed for the token was invalid.";
+/// Facebook's code for a dead access token, which it exchanges.
+const FACEBOOK_DEAD: u64 = 190;
+
+/// Reads an answer; `None` if it is neither.
+pub(super) fn read(body: &[u8]) -> Option<Reading> {
+    let fields = fields(body)?;
+    if let Some(class) = refusal(&fields) {
+        return Some(Reading::Refused(class));
+    }
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    Some(Reading::Granted(Granted {
+        access_token: Secret::new(text("access_token")?),
+        refresh_token: text("refresh_token").map(Secret::new),
+        expires_in: fields.get("expires_in").and_then(seconds),
+        scope: text("scope").or_else(|| text("scopes")).map(str::to_owned),
+    }))
+}
+
+/// JSON, or the form that GitHub and Facebook once answered in.
+fn fields(body: &[u8]) -> Option<Map<String, Value>> {
+    if let Ok(Value::Object(fields)) = serde_json::from_slice(body) {
+        return Some(fields);
+    }
+    let text = str::from_utf8(body).ok()?.trim();
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    };
+    let pairs = text.split('&').map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        Some((decoded(name)?, Value::String(decoded(value)?)))
+    });
+    pairs.collect()
+}
+
+fn refusal(fields: &Map<String, Value>) -> Option<Class> {
+    let error = fields.get("error");
+    // Facebook's errors are objects, and so are Fitbit's lists of them.
+    if let Some(code) = error.and_then(|error| error.get("code")).and_then(Value::as_u64) {
+        return Some(if code == FACEBOOK_DEAD { Class::DeadGrant } else { Class::Provider4xx });
+    }
+    let fitbit = fields.get("errors").and_then(|errors| errors.get(0)?.get("errorType"));
+    let hubspot = fields.get("status").filter(|status| status.is_string());
+    let code = error.or(fitbit).or(hubspot).and_then(Value::as_str).filter(|code| !code.is_empty());
+    let is_not_ok = fields.get("ok") == Some(&Value::Bool(false));
+    let Some(code) = code else { return is_not_ok.then_some(Class::Provider4xx) };
+    // A word that is none of an error's, beside a token: `status: "ok"`.
+    if error.is_none() && fitbit.is_none() && fields.contains_key("access_token") {
+        return None;
+    }
+    let describes = fields.get("error_description").and_then(Value::as_str);
+    Some(match code {
+        _ if DEAD.contains(&code) => Class::DeadGrant,
+        "invalid_request" if describes == Some(X_DEAD) => Class::DeadGrant,
+        _ if CLIENT.contains(&code) => Class::WrongClient,
+        _ => Class::Provider4xx,
+    })
+}
+
+/// A life in seconds: a number, a text, a fraction. None of it, or none above zero, is no life told.
+fn seconds(value: &Value) -> Option<Duration> {
+    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    Duration::try_from_secs_f64(seconds.floor()).ok().filter(|life| !life.is_zero())
+}

@@ -1,0 +1,260 @@
+//! One provider's token endpoint: the renewal as it is sent, and what the answer means.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::http::{HeaderValue, StatusCode, header};
+use jsonwebtoken::EncodingKey;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::RequestBuilder;
+
+use super::answer::{self, Reading};
+use crate::assertion;
+use crate::clock::Clock;
+use crate::config::{ClientProof, RefreshBody, RefreshGrant, Renewal};
+use crate::secret::Secret;
+
+/// The largest answer that is read: tokens of several KiB are normal, and Salesforce adds an identity.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// The client of a token endpoint.
+pub(super) struct TokenEndpoint {
+    http: reqwest::Client,
+    settings: Renewal,
+    key: Option<EncodingKey>,
+    clock: Clock,
+    /// Which of several secrets was accepted last.
+    secret: AtomicUsize,
+}
+
+/// What a renewal brings (RFC 6749 §5.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Granted {
+    pub(super) access_token: Secret,
+    pub(super) refresh_token: Option<Secret>,
+    pub(super) expires_in: Option<Duration>,
+    pub(super) scope: Option<String>,
+}
+
+/// Why a renewal brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Failure {
+    pub(super) class: Class,
+    /// Whether the provider may have taken the refresh token all the same: its answer is not at hand.
+    pub(super) is_ambiguous: bool,
+    /// When the provider wants to be asked again.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// The kinds of failure, by which answers, metrics and the log tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The refresh token is not accepted any more.
+    DeadGrant,
+    /// The configured client is not accepted.
+    WrongClient,
+    /// Another refusal.
+    Provider4xx,
+    /// The provider failed.
+    Provider5xx,
+    /// No answer.
+    Network,
+    /// An answer that makes no sense.
+    Malformed,
+    /// The request could not be made.
+    Ours,
+}
+
+impl Class {
+    /// Its name in metrics and the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DeadGrant => "dead_grant",
+            Self::WrongClient => "wrong_client",
+            Self::Provider4xx => "provider_4xx",
+            Self::Provider5xx => "provider_5xx",
+            Self::Network => "network",
+            Self::Malformed => "malformed",
+            Self::Ours => "ours",
+        }
+    }
+
+    /// What it means, for the caller.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::DeadGrant => {
+                "the provider no longer accepts its refresh token, and the tenant cannot be asked for another"
+            }
+            Self::WrongClient => "the provider does not accept this proxy's client",
+            Self::Provider4xx => "the provider refused",
+            Self::Provider5xx => "the provider failed",
+            Self::Network => "the provider gave no answer",
+            Self::Malformed => "the provider's answer made no sense",
+            Self::Ours => "the request could not be made",
+        }
+    }
+}
+
+impl Failure {
+    /// A failure after which the refresh token is as good as before.
+    pub(super) const fn clean(class: Class) -> Self {
+        Self { class, is_ambiguous: false, retry_after: None }
+    }
+
+    /// A failure after which nobody knows.
+    pub(super) const fn ambiguous(class: Class) -> Self {
+        Self { class, is_ambiguous: true, retry_after: None }
+    }
+}
+
+impl TokenEndpoint {
+    /// A client of the endpoint in `settings`, whose calls end within `timeout`. Nothing is sent yet.
+    pub(super) fn new(settings: &Renewal, timeout: Duration, clock: &Clock) -> std::io::Result<Self> {
+        let http = reqwest::Client::builder()
+            // Redirects would carry credentials along; environment proxies would see them.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(timeout)
+            // A connection that was closed while it was idle would make an answer look lost that was never asked for.
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("idp-proxy/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(std::io::Error::other)?;
+        let key = match &settings.proof {
+            ClientProof::PrivateKey(pem) => Some(EncodingKey::from_rsa_pem(pem.expose().as_bytes())),
+            ClientProof::Post(_) | ClientProof::Basic(_) | ClientProof::Nothing => None,
+        };
+        let key = key.transpose().map_err(std::io::Error::other)?;
+        Ok(Self { http, settings: settings.clone(), key, clock: clock.clone(), secret: AtomicUsize::new(0) })
+    }
+
+    /// Spends a refresh token (or what the provider takes in its place) for new tokens.
+    ///
+    /// Of several secrets, the next is tried when one is not accepted: a client that is refused spends nothing.
+    pub(super) async fn renew(&self, spent: &Secret) -> Result<Granted, Failure> {
+        let secrets = match &self.settings.proof {
+            ClientProof::Post(secrets) | ClientProof::Basic(secrets) => secrets.len().max(1),
+            ClientProof::PrivateKey(_) | ClientProof::Nothing => 1,
+        };
+        let first = self.secret.load(Ordering::Relaxed);
+        let mut refused = Failure::clean(Class::WrongClient);
+        for index in (0..secrets).map(|offset| (first + offset) % secrets) {
+            match self.send(self.request(spent, index)?).await {
+                Err(failure) if failure.class == Class::WrongClient => refused = failure,
+                answer => {
+                    self.secret.store(index, Ordering::Relaxed);
+                    return answer;
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Granted, Failure> {
+        let mut response = request.send().await.map_err(|error| lost(&error))?;
+        let (status, retry_after) = (response.status(), retry_after(response.headers().get(header::RETRY_AFTER)));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(Failure::ambiguous(Class::Malformed));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut answer = judge(status, &body);
+        if let Err(failure) = &mut answer
+            && failure.class != Class::DeadGrant
+        {
+            failure.retry_after = retry_after;
+        }
+        answer
+    }
+
+    fn request(&self, spent: &Secret, secret: usize) -> Result<RequestBuilder, Failure> {
+        let Renewal { url, client_id, grant, .. } = &self.settings;
+        let mut parameters: Vec<(&str, &str)> = match grant {
+            RefreshGrant::RefreshToken => vec![("grant_type", "refresh_token"), ("refresh_token", spent.expose())],
+            RefreshGrant::FacebookExchange => {
+                vec![("grant_type", "fb_exchange_token"), ("fb_exchange_token", spent.expose())]
+            }
+        };
+        if let Some(scope) = &self.settings.scope {
+            parameters.push(("scope", scope));
+        }
+        parameters.extend(self.settings.params.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let assertion;
+        let mut basic = None;
+        match &self.settings.proof {
+            ClientProof::Basic(secrets) => basic = secrets.get(secret),
+            ClientProof::Post(secrets) => {
+                parameters.push(("client_id", client_id));
+                parameters.extend(secrets.get(secret).map(|secret| ("client_secret", secret.expose())));
+            }
+            ClientProof::PrivateKey(_) => {
+                let signed = self.key.as_ref().and_then(|key| assertion::sign(key, client_id, url, self.clock.now()));
+                assertion = signed.ok_or(Failure::clean(Class::Ours))?;
+                parameters.extend([
+                    ("client_id", client_id.as_str()),
+                    ("client_assertion_type", assertion::TYPE),
+                    ("client_assertion", &assertion),
+                ]);
+            }
+            ClientProof::Nothing => parameters.push(("client_id", client_id)),
+        }
+        let request = match (grant, self.settings.body) {
+            // Facebook takes the exchange as a GET.
+            (RefreshGrant::FacebookExchange, _) => self.http.get(url).query(&parameters),
+            (RefreshGrant::RefreshToken, RefreshBody::Form) => self.http.post(url).form(&parameters),
+            (RefreshGrant::RefreshToken, RefreshBody::Json) => {
+                let object: serde_json::Map<_, _> =
+                    parameters.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+                self.http.post(url).json(&object)
+            }
+        };
+        // GitHub answers in a form of its own without it.
+        let request = request.header(header::ACCEPT, HeaderValue::from_static("application/json"));
+        Ok(match basic {
+            // RFC 6749 §2.3.1: both are form-encoded first.
+            Some(secret) => request.basic_auth(form_encoded(client_id), Some(form_encoded(secret.expose()))),
+            None => request,
+        })
+    }
+}
+
+/// What a request without an answer means: one that never left has spent nothing.
+fn lost(error: &reqwest::Error) -> Failure {
+    if error.is_builder() {
+        return Failure::clean(Class::Ours);
+    }
+    if error.is_connect() { Failure::clean(Class::Network) } else { Failure::ambiguous(Class::Network) }
+}
+
+/// Success is a field and not a status: GitHub and Slack report refusals with 200.
+fn judge(status: StatusCode, body: &[u8]) -> Result<Granted, Failure> {
+    match answer::read(body) {
+        Some(Reading::Granted(granted)) if status.is_success() => Ok(granted),
+        Some(Reading::Refused(class)) if !status.is_server_error() => Err(Failure::clean(class)),
+        _ if status.is_success() => Err(Failure::ambiguous(Class::Malformed)),
+        _ if status == StatusCode::UNAUTHORIZED => Err(Failure::clean(Class::WrongClient)),
+        _ if status.is_client_error() => Err(Failure::clean(Class::Provider4xx)),
+        _ if status.is_server_error() => Err(Failure::ambiguous(Class::Provider5xx)),
+        // A redirect is not followed: nobody knows what was done before it.
+        _ => Err(Failure::ambiguous(Class::Malformed)),
+    }
+}
+
+fn retry_after(value: Option<&HeaderValue>) -> Option<Duration> {
+    let seconds: u64 = value?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(60)))
+}
+
+/// What the form's serializer leaves as it is (URL Standard §5.2).
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b' ');
+
+fn form_encoded(text: &str) -> String {
+    utf8_percent_encode(text, FORM).to_string().replace(' ', "+")
+}
+
+#[cfg(test)]
+mod tests;

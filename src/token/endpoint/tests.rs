@@ -1,0 +1,177 @@
+//! What is sent to a token endpoint, and what its answers mean.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// An endpoint that answers each request with the next of these, and keeps what was asked.
+async fn scripted(answers: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/oauth/token", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (answers, seen) = (answers.iter().map(|answer| (*answer).to_owned()).collect::<Vec<_>>(), Arc::clone(&asked));
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            let mut buffer = [0; 4096];
+            while !is_whole(&request) {
+                let count = stream.read(&mut buffer).await.unwrap();
+                request.extend_from_slice(&buffer[..count]);
+            }
+            seen.lock().unwrap().push(String::from_utf8(request).unwrap());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (url, asked)
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+    body.len() >= length
+}
+
+fn answer(status: u16, body: &str) -> String {
+    format!("HTTP/1.1 {status} Word\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}
+
+fn settings(url: &str, proof: ClientProof) -> Renewal {
+    Renewal {
+        url: url.to_owned(),
+        client_id: "my client".to_owned(),
+        proof,
+        body: RefreshBody::Form,
+        grant: RefreshGrant::RefreshToken,
+        params: Vec::new(),
+        scope: None,
+        rotates: false,
+        lifetime: None,
+    }
+}
+
+fn post() -> ClientProof {
+    ClientProof::Post(vec![Secret::new("s3cret")])
+}
+
+async fn renew(settings: &Renewal) -> Result<Granted, Failure> {
+    let endpoint = TokenEndpoint::new(settings, Duration::from_millis(500), &Clock::system()).unwrap();
+    endpoint.renew(&Secret::new("old refresh")).await
+}
+
+async fn meaning(status: u16, body: &str) -> String {
+    let (url, _) = scripted(&[&answer(status, body)]).await;
+    match renew(&settings(&url, post())).await {
+        Ok(granted) => {
+            let refresh = granted.refresh_token.as_ref().map_or("-", |token| token.expose());
+            let life = granted.expires_in.map_or("-".to_owned(), |life| life.as_secs().to_string());
+            format!("{} {refresh} {life}", granted.access_token.expose())
+        }
+        Err(Failure { class, is_ambiguous, .. }) => {
+            format!("{}{}", class.name(), if is_ambiguous { ", perhaps spent" } else { "" })
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_mean_what_the_providers_mean_by_them() {
+    let rows = [
+        (200, r#"{"access_token":"a","refresh_token":"r","expires_in":3600}"#, "a r 3600"),
+        (200, r#"{"access_token":"a","expires_in":"3600"}"#, "a - 3600"),
+        (200, r#"{"access_token":"a","expires_in":3599.7,"refresh_token":""}"#, "a - 3599"),
+        (200, r#"{"access_token":"a","expires_in":0}"#, "a - -"),
+        (200, r#"{"access_token":"a","expires_in":-1}"#, "a - -"),
+        (201, r#"{"ok":true,"access_token":"a"}"#, "a - -"),
+        (200, "access_token=a%2Bb&expires_in=28800&refresh_token=r&scope=", "a+b r 28800"),
+        (200, r#"{"error":"bad_refresh_token"}"#, "dead_grant"),
+        (200, r#"{"error":"incorrect_client_credentials"}"#, "wrong_client"),
+        (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#, "dead_grant"),
+        (200, r#"{"ok":false,"error":"ratelimited"}"#, "provider_4xx"),
+        (400, r#"{"error":"invalid_grant","error_description":"whatever"}"#, "dead_grant"),
+        (403, r#"{"error":"invalid_grant"}"#, "dead_grant"),
+        (400, r#"{"status":"BAD_REFRESH_TOKEN","message":"m"}"#, "dead_grant"),
+        (400, r#"{"error":"invalid_request","error_description":"Value passed for the token was invalid."}"#, "dead_grant"),
+        (400, r#"{"error":{"code":190,"message":"m"}}"#, "dead_grant"),
+        (400, r#"{"error":{"code":4,"message":"m"}}"#, "provider_4xx"),
+        (400, r#"{"errors":[{"errorType":"invalid_grant"}]}"#, "dead_grant"),
+        (400, r#"{"error":"invalid_scope"}"#, "provider_4xx"),
+        (401, r#"{"error":"invalid_client"}"#, "wrong_client"),
+        (401, "", "wrong_client"),
+        (429, "slow down", "provider_4xx"),
+        (500, r#"{"error":"invalid_grant"}"#, "provider_5xx, perhaps spent"),
+        (502, "<html>", "provider_5xx, perhaps spent"),
+        (200, "<html>", "malformed, perhaps spent"),
+        (200, r#"{"access_token":""}"#, "malformed, perhaps spent"),
+        (200, r#"{"token_type":"Bearer"}"#, "malformed, perhaps spent"),
+        (302, "", "malformed, perhaps spent"),
+    ];
+    for (status, body, expected) in rows {
+        assert_eq!(meaning(status, body).await, expected, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_told_from_a_request_that_never_left() {
+    let (url, _) = scripted(&["HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"access"]).await;
+    assert_eq!(renew(&settings(&url, post())).await, Err(Failure::ambiguous(Class::Network)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("http://{}/", listener.local_addr().unwrap());
+    assert_eq!(renew(&settings(&silent, post())).await, Err(Failure::ambiguous(Class::Network)));
+    drop(listener);
+    assert_eq!(renew(&settings(&silent, post())).await, Err(Failure::clean(Class::Network)));
+}
+
+#[tokio::test]
+async fn requests_are_written_as_each_provider_wants_them() {
+    let granted = answer(200, r#"{"access_token":"a"}"#);
+    let (url, asked) = scripted(&[granted.as_str(); 5]).await;
+    let last = || asked.lock().unwrap().last().unwrap().clone();
+
+    let mut with_scope = settings(&url, post());
+    (with_scope.scope, with_scope.params) = (Some("a b".into()), vec![("resource".into(), "https://x/".into())]);
+    renew(&with_scope).await.unwrap();
+    let request = last();
+    assert!(request.starts_with("POST /oauth/token HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("accept: application/json\r\n"), "{request}");
+    let form = "grant_type=refresh_token&refresh_token=old+refresh&scope=a+b&resource=https%3A%2F%2Fx%2F\
+                &client_id=my+client&client_secret=s3cret";
+    assert!(request.ends_with(form), "{request}");
+
+    renew(&settings(&url, ClientProof::Basic(vec![Secret::new("s:c")]))).await.unwrap();
+    // `my+client:s%3Ac`
+    assert!(last().contains("authorization: Basic bXkrY2xpZW50OnMlM0Fj\r\n"), "{}", last());
+    assert!(last().ends_with("grant_type=refresh_token&refresh_token=old+refresh"), "{}", last());
+
+    let mut json = settings(&url, ClientProof::Nothing);
+    json.body = RefreshBody::Json;
+    renew(&json).await.unwrap();
+    let body: serde_json::Value = serde_json::from_str(last().split_once("\r\n\r\n").unwrap().1).unwrap();
+    let expected = serde_json::json!({
+        "grant_type": "refresh_token", "refresh_token": "old refresh", "client_id": "my client",
+    });
+    assert_eq!(body, expected);
+
+    let mut exchange = settings(&url, post());
+    exchange.grant = RefreshGrant::FacebookExchange;
+    renew(&exchange).await.unwrap();
+    let target = "GET /oauth/token?grant_type=fb_exchange_token&fb_exchange_token=old+refresh&client_id=my+client\
+                  &client_secret=s3cret HTTP/1.1\r\n";
+    assert!(last().starts_with(target), "{}", last());
+}
+
+#[tokio::test]
+async fn of_two_secrets_the_one_that_is_accepted_is_remembered() {
+    let (wrong, right) = (answer(401, r#"{"error":"invalid_client"}"#), answer(200, r#"{"access_token":"a"}"#));
+    let (url, asked) = scripted(&[&wrong, &right, &right]).await;
+    let proof = ClientProof::Post(vec![Secret::new("old"), Secret::new("new")]);
+    let endpoint = TokenEndpoint::new(&settings(&url, proof), Duration::from_secs(5), &Clock::system()).unwrap();
+    endpoint.renew(&Secret::new("r")).await.unwrap();
+    endpoint.renew(&Secret::new("r")).await.unwrap();
+    let secrets: Vec<_> =
+        asked.lock().unwrap().iter().map(|request| request.rsplit_once('=').unwrap().1.to_owned()).collect();
+    assert_eq!(secrets, ["old", "new", "new"]);
+}

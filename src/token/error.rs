@@ -1,0 +1,119 @@
+//! Why there is no token for a call.
+
+use std::sync::Arc;
+
+use super::endpoint::Class;
+use crate::auth0::TenantError;
+use crate::store::StoreError;
+
+/// Why there is no token for a call.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The user has no (such) account at the connection.
+    #[error("you have no {}account connected at {connection}", if *.other_accounts { "such " } else { "" })]
+    NotConnected {
+        /// The connection's name.
+        connection: Arc<str>,
+        /// Whether there are accounts, only not the one that was asked for.
+        other_accounts: bool,
+    },
+    /// Several accounts, and the call does not say which.
+    #[error("you have several accounts there; say which with Idp-Proxy-Account")]
+    AmbiguousAccount {
+        /// Their ids.
+        choices: Vec<String>,
+    },
+    /// The provider no longer renews the grant.
+    #[error("the grant of your account at {connection} can no longer be renewed ({reason}); sign in there again")]
+    Dead {
+        /// The connection's name.
+        connection: Arc<str>,
+        /// What has become of it.
+        reason: &'static str,
+    },
+    /// The token has expired, and nothing can renew it.
+    #[error("the access token of your account at {connection} has expired; sign in there again")]
+    Expired {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
+    /// The provider refused the token, and the tenant holds no other.
+    #[error("{connection} no longer accepts the access token of your account; sign in there again")]
+    Rejected {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
+    /// The account is there, but the tenant holds no token for it.
+    #[error(
+        "the tenant holds no access token for your account at {connection}: sign in there again, unless the connection \
+         uses Token Vault, which keeps tokens elsewhere"
+    )]
+    NoToken {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
+    /// A token with characters that no header can carry.
+    #[error("the tenant's token for your account at {connection} cannot be sent in a header")]
+    Unusable {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
+    /// OAuth 1.0a.
+    #[error("your account at {connection} has an OAuth 1.0a token, which cannot be sent as a bearer")]
+    OAuth1 {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
+    /// Blocked at the tenant.
+    #[error("you are blocked at the tenant")]
+    UserBlocked,
+    /// The token's subject is no user of the tenant any more.
+    #[error("the tenant no longer knows the user of this access token; sign in again")]
+    UnknownUser,
+    /// The tenant gave no answer, and nothing is held.
+    #[error("your account could not be looked up: {0}")]
+    Tenant(#[source] Arc<TenantError>),
+    /// No answer within `token_wait`.
+    #[error("your account could not be looked up in time")]
+    TooSlow,
+    /// The token has expired, and could not be renewed just now.
+    #[error("the access token at {connection} has expired and could not be renewed: {}", class.reason())]
+    Renewal {
+        /// The connection's name.
+        connection: Arc<str>,
+        /// What kind of failure it was.
+        class: Class,
+        /// When the provider wants to be asked again.
+        retry_after: Option<std::time::Duration>,
+    },
+    /// The store gave no answer, and nothing is held in memory.
+    #[error("the token store gives no answer")]
+    Store(#[source] Arc<StoreError>),
+    /// A task of ours died.
+    #[error("the lookup of your account failed inside the proxy")]
+    Died,
+}
+
+impl TokenError {
+    /// The connection at which the user must sign in (anew), if that is what it takes.
+    #[must_use]
+    pub fn connection(&self) -> Option<&str> {
+        match self {
+            Self::NotConnected { connection, .. }
+            | Self::Dead { connection, .. }
+            | Self::Expired { connection }
+            | Self::Rejected { connection }
+            | Self::NoToken { connection } => Some(connection),
+            Self::AmbiguousAccount { .. }
+            | Self::Unusable { .. }
+            | Self::OAuth1 { .. }
+            | Self::UserBlocked
+            | Self::UnknownUser
+            | Self::Tenant(_)
+            | Self::TooSlow
+            | Self::Renewal { .. }
+            | Self::Store(_)
+            | Self::Died => None,
+        }
+    }
+}

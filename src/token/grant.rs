@@ -1,0 +1,418 @@
+//! THE RECORD of one grant: what a user's sign-in at a provider has become, renewal by renewal. Pure: no I/O, time is
+//! an argument, and every change makes a new record with the next generation, for the store to compare and swap.
+//!
+//! ```text
+//!                 adopt (the user signed in anew)
+//!        ┌──────────────────────────────────────────────┐
+//!        ▼                                              │
+//!   ┌────────┐  begin   ┌──────────────────┐  die    ┌──────┐
+//!   │ active │ ───────▶ │ active, attempted │ ──────▶ │ dead │
+//!   └────────┘ ◀─────── └──────────────────┘         └──────┘
+//!              succeed, withdraw
+//! ```
+//!
+//! A mark that stays (a lost answer, a crash) is counted by the next `begin`. At a provider that rotates, a second lost
+//! answer is the last: the user signs in again, rather than have a refresh token spent a third time.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+
+use super::endpoint::Granted;
+use crate::clock::Timestamp;
+use crate::config::{RefreshGrant, Renewal};
+use crate::secret::Secret;
+use crate::store::Row;
+
+/// How many times in a row a refresh token may be sent to a provider that rotates, when no answer came.
+const ATTEMPTS_MAX: u8 = 2;
+/// The layout that [`Grant::encode`] writes. A reader refuses a newer one rather than lose what it does not know.
+const LAYOUT: u8 = 1;
+
+/// One grant, as one state of its record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Grant {
+    /// Counts the writes of the record.
+    pub(super) generation: u64,
+    pub(super) access: Option<Access>,
+    /// The newest refresh token.
+    pub(super) refresh: Option<Secret>,
+    pub(super) scope: Option<Box<str>>,
+    pub(super) state: State,
+    /// The sign-in that this chain of tokens began with.
+    lineage: Lineage,
+    attempt: Option<Attempt>,
+}
+
+/// An access token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Access {
+    pub(super) value: Secret,
+    /// The generation in which it came: what a rejection is keyed by.
+    pub(super) born: u64,
+    pub(super) issued: Timestamp,
+    pub(super) expires: Option<Timestamp>,
+}
+
+/// Whether a grant can still be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum State {
+    Active,
+    Dead(Death),
+}
+
+/// Why a grant cannot be renewed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Death {
+    /// The provider no longer accepts the refresh token.
+    Refused,
+    /// At a provider that rotates, the answers to [`ATTEMPTS_MAX`] renewals were lost.
+    AnswersLost,
+}
+
+/// A renewal that was sent, and whose answer has not been written (yet).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Attempt {
+    count: u8,
+    at: u64,
+}
+
+/// A fingerprint of the tokens that a sign-in left at the tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Lineage(u128);
+
+/// What a sign-in left at the tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Seed {
+    pub(super) access: Option<Secret>,
+    pub(super) refresh: Option<Secret>,
+    /// The latest time at which the access token can still live.
+    pub(super) expires: Option<Timestamp>,
+    pub(super) lineage: Lineage,
+}
+
+/// What is spent to renew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Spends {
+    /// RFC 6749 §6.
+    RefreshToken,
+    /// Facebook's exchange of an access token that still lives.
+    AccessToken,
+}
+
+/// How a provider renews.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Terms {
+    pub(super) spends: Spends,
+    /// Whether a renewal replaces the refresh token and kills the old one.
+    pub(super) rotates: bool,
+    /// What an access token lives when the answer does not say.
+    pub(super) lifetime: Option<Duration>,
+}
+
+/// What the caller of a flight needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Demand {
+    /// Less life than this is too little, if more can be had.
+    pub(super) min_validity: Duration,
+    /// The access token born in this generation was refused by the provider.
+    pub(super) refused: Option<u64>,
+    /// Nobody waits: renew as soon as the renewal window is open.
+    pub(super) is_behind: bool,
+}
+
+/// What a record asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Its access token serves.
+    Use,
+    /// Its access token serves, and should be renewed meanwhile.
+    UseAndRenew,
+    Renew,
+    /// Nothing but a new sign-in helps.
+    Reconnect(Option<Death>),
+}
+
+impl Death {
+    /// What has become of the grant, in a few words.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Refused => "the provider no longer accepts its refresh token",
+            Self::AnswersLost => "the provider's answers to its last renewals were lost",
+        }
+    }
+}
+
+impl Lineage {
+    /// The fingerprint of a sign-in's tokens.
+    pub(super) fn of(access: Option<&Secret>, refresh: Option<&Secret>) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for token in [access, refresh] {
+            let bytes = token.map_or(&[][..], |token| token.expose().as_bytes());
+            context.update(&(bytes.len() as u64).to_be_bytes());
+            context.update(bytes);
+        }
+        let digest = context.finish();
+        Self(digest.as_ref().iter().take(16).fold(0, |number, byte| (number << 8) | u128::from(*byte)))
+    }
+}
+
+impl Terms {
+    /// What the configuration says.
+    pub(super) fn of(renewal: &Renewal) -> Self {
+        let spends = match renewal.grant {
+            RefreshGrant::RefreshToken => Spends::RefreshToken,
+            RefreshGrant::FacebookExchange => Spends::AccessToken,
+        };
+        Self { spends, rotates: renewal.rotates, lifetime: renewal.lifetime }
+    }
+}
+
+impl Grant {
+    /// The first record of a grant: what the tenant holds, if it holds anything.
+    pub(super) fn new(seed: &Seed, now: Timestamp) -> Option<Self> {
+        (seed.access.is_some() || seed.refresh.is_some()).then(|| Self {
+            generation: 1,
+            access: seed.access(1, now),
+            refresh: seed.refresh.clone(),
+            scope: None,
+            state: State::Active,
+            lineage: seed.lineage,
+            attempt: None,
+        })
+    }
+
+    /// The record after the user signed in anew, if `seed` shows that. What a sign-in does not bring does not take away
+    /// what is held: Google gives a refresh token once.
+    pub(super) fn adopt(&self, seed: &Seed, now: Timestamp) -> Option<Self> {
+        if seed.lineage == self.lineage || (seed.access.is_none() && seed.refresh.is_none()) {
+            return None;
+        }
+        let mut next = self.next();
+        next.access = seed.access(next.generation, now).or(next.access);
+        match (&seed.refresh, self.state) {
+            (Some(refresh), _) => (next.refresh, next.attempt) = (Some(refresh.clone()), None),
+            (None, State::Active) => {}
+            (None, State::Dead(_)) => (next.refresh, next.attempt) = (None, None),
+        }
+        next.state = State::Active;
+        next.lineage = seed.lineage;
+        Some(next)
+    }
+
+    /// The record just before a renewal is sent.
+    pub(super) fn begin(&self, now: Timestamp) -> Self {
+        let count = self.attempt.map_or(0, |attempt| attempt.count).saturating_add(1);
+        Self { attempt: Some(Attempt { count, at: now.unix_millis() }), ..self.next() }
+    }
+
+    /// The record after a renewal that provably was not seen by the provider, or was refused without being spent.
+    pub(super) fn withdraw(&self) -> Self {
+        let earlier = self.attempt.filter(|attempt| attempt.count > 1);
+        Self { attempt: earlier.map(|attempt| Attempt { count: attempt.count - 1, ..attempt }), ..self.next() }
+    }
+
+    /// The record after a renewal that was sent at `sent`.
+    pub(super) fn succeed(&self, granted: &Granted, terms: Terms, sent: Timestamp) -> Self {
+        let mut next = self.next();
+        let life = granted.expires_in.or(terms.lifetime);
+        next.access = Some(Access {
+            value: granted.access_token.clone(),
+            born: next.generation,
+            issued: sent,
+            expires: life.map(|life| sent.plus(life)),
+        });
+        // RFC 6749 §6: a new refresh token need not come, and then the old one is kept.
+        next.refresh = granted.refresh_token.clone().or(next.refresh);
+        next.scope = granted.scope.as_deref().map(Box::from).or(next.scope);
+        (next.state, next.attempt) = (State::Active, None);
+        next
+    }
+
+    /// The record of a grant that cannot be renewed any more.
+    pub(super) fn die(&self, death: Death) -> Self {
+        Self { state: State::Dead(death), attempt: None, ..self.next() }
+    }
+
+    /// What this record asks for.
+    pub(super) fn step(&self, now: Timestamp, terms: Terms, demand: Demand) -> Step {
+        let living = self.living(now, demand.refused);
+        let renewable = self.spendable(terms, now).is_some();
+        match (living, self.state) {
+            (None, State::Dead(death)) => Step::Reconnect(Some(death)),
+            (None, State::Active) if !renewable => Step::Reconnect(None),
+            (None, State::Active) if self.is_exhausted(terms) => Step::Reconnect(Some(Death::AnswersLost)),
+            (None, State::Active) => Step::Renew,
+            (Some(_), State::Dead(_)) => Step::Use,
+            (Some(_), State::Active) if !renewable || self.is_exhausted(terms) => Step::Use,
+            (Some(access), State::Active) => match access.expires {
+                Some(expires) if expires.since(now) < access.affordable(demand.min_validity) => Step::Renew,
+                Some(_) if access.window_opens().is_some_and(|opens| opens <= now) => Step::UseAndRenew,
+                Some(_) | None => Step::Use,
+            },
+        }
+    }
+
+    /// The access token, if it has not expired and is not the one that was refused.
+    pub(super) fn living(&self, now: Timestamp, refused: Option<u64>) -> Option<&Access> {
+        let access = self.access.as_ref()?;
+        (Some(access.born) != refused && access.expires.is_none_or(|expires| now < expires)).then_some(access)
+    }
+
+    /// What a renewal would spend now.
+    pub(super) fn spendable(&self, terms: Terms, now: Timestamp) -> Option<&Secret> {
+        match terms.spends {
+            Spends::RefreshToken => self.refresh.as_ref(),
+            Spends::AccessToken => self.living(now, None).map(|access| &access.value),
+        }
+    }
+
+    /// Whether the answer to a renewal that spent `spent` belongs on top of this record: nobody has put a successor in
+    /// its place yet.
+    pub(super) fn awaits(&self, spent: &Secret, terms: Terms) -> bool {
+        match terms.spends {
+            Spends::RefreshToken => self.refresh.as_ref() == Some(spent),
+            Spends::AccessToken => self.access.as_ref().is_some_and(|access| access.value == *spent),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn lineage(&self) -> Lineage {
+        self.lineage
+    }
+
+    fn is_exhausted(&self, terms: Terms) -> bool {
+        terms.rotates && self.attempt.is_some_and(|attempt| attempt.count >= ATTEMPTS_MAX)
+    }
+
+    fn next(&self) -> Self {
+        Self { generation: self.generation + 1, ..self.clone() }
+    }
+}
+
+impl Access {
+    /// How much of `wanted` a renewal could bring: who asks for more than a token's life must not renew at each call.
+    fn affordable(&self, wanted: Duration) -> Duration {
+        let life = self.expires.map_or(Duration::MAX, |expires| expires.since(self.issued));
+        wanted.min(life / 2)
+    }
+
+    /// When it should be renewed while it still serves: in the last tenth of its life, at the most a minute before its
+    /// end. Spread over the second half of that window, so that tokens issued together are not renewed together.
+    pub(super) fn window_opens(&self) -> Option<Timestamp> {
+        let expires = self.expires?;
+        let window = (expires.since(self.issued) / 10).min(Duration::from_secs(60));
+        let spread = Lineage::of(Some(&self.value), None).0 % 64;
+        let shortened = window / 128 * u32::try_from(spread).unwrap_or(0);
+        Some(expires.minus(window.saturating_sub(shortened)))
+    }
+}
+
+impl Seed {
+    /// What `access` and `refresh` token of an identity amount to.
+    pub(super) fn new(access: Option<Secret>, refresh: Option<Secret>, expires: Option<Timestamp>) -> Self {
+        let lineage = Lineage::of(access.as_ref(), refresh.as_ref());
+        Self { access, refresh, expires, lineage }
+    }
+
+    fn access(&self, born: u64, now: Timestamp) -> Option<Access> {
+        let value = self.access.clone()?;
+        Some(Access { value, born, issued: now, expires: self.expires })
+    }
+}
+
+/// Why a record cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DecodeError {
+    #[error("it is not a record")]
+    Damaged,
+    #[error("it was written by a newer version of this program")]
+    Newer,
+}
+
+/// The record as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Stored<'text> {
+    layout: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<StoredAccess<'text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh: Option<std::borrow::Cow<'text, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<std::borrow::Cow<'text, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead: Option<Death>,
+    lineage: Lineage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<Attempt>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAccess<'text> {
+    value: std::borrow::Cow<'text, str>,
+    born: u64,
+    issued: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
+}
+
+impl Grant {
+    /// The record as a row of the store.
+    pub(super) fn row(&self) -> Row {
+        Row { generation: self.generation, content: self.encode() }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let stored = Stored {
+            layout: LAYOUT,
+            access: self.access.as_ref().map(|access| StoredAccess {
+                value: access.value.expose().into(),
+                born: access.born,
+                issued: access.issued.unix_millis(),
+                expires: access.expires.map(Timestamp::unix_millis),
+            }),
+            refresh: self.refresh.as_ref().map(|refresh| refresh.expose().into()),
+            scope: self.scope.as_deref().map(Into::into),
+            dead: match self.state {
+                State::Active => None,
+                State::Dead(death) => Some(death),
+            },
+            lineage: self.lineage,
+            attempt: self.attempt,
+        };
+        // A structure of texts and numbers always is JSON.
+        serde_json::to_vec(&stored).unwrap_or_default()
+    }
+
+    /// Reads what [`Grant::row`] has written.
+    pub(super) fn decode(generation: u64, content: &[u8]) -> Result<Self, DecodeError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            layout: u8,
+        }
+        let versioned: Versioned = serde_json::from_slice(content).map_err(|_| DecodeError::Damaged)?;
+        if versioned.layout > LAYOUT {
+            return Err(DecodeError::Newer);
+        }
+        let stored: Stored<'_> = serde_json::from_slice(content).map_err(|_| DecodeError::Damaged)?;
+        Ok(Self {
+            generation,
+            access: stored.access.map(|access| Access {
+                value: Secret::new(access.value),
+                born: access.born,
+                issued: Timestamp::from_unix_millis(access.issued),
+                expires: access.expires.map(Timestamp::from_unix_millis),
+            }),
+            refresh: stored.refresh.map(Secret::new),
+            scope: stored.scope.map(Box::from),
+            state: stored.dead.map_or(State::Active, State::Dead),
+            lineage: stored.lineage,
+            attempt: stored.attempt,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! A record's changes, one by one.
+
+use super::*;
+
+const ROTATES: Terms = Terms { spends: Spends::RefreshToken, rotates: true, lifetime: None };
+const KEEPS: Terms = Terms { rotates: false, ..ROTATES };
+const EXCHANGES: Terms = Terms { spends: Spends::AccessToken, rotates: false, lifetime: None };
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn now() -> Timestamp {
+    Timestamp::from_unix_seconds(1_700_000_000)
+}
+
+fn secret(text: &str) -> Option<Secret> {
+    (!text.is_empty()).then(|| Secret::new(text))
+}
+
+fn seed(access: &str, refresh: &str) -> Seed {
+    Seed::new(secret(access), secret(refresh), Some(now().plus(HOUR)))
+}
+
+fn grant(access: &str, refresh: &str) -> Grant {
+    Grant::new(&seed(access, refresh), now()).unwrap()
+}
+
+fn granted(access: &str, refresh: &str, expires_in: Option<Duration>) -> Granted {
+    Granted { access_token: Secret::new(access), refresh_token: secret(refresh), expires_in, scope: None }
+}
+
+fn step(grant: &Grant, at: Duration, terms: Terms) -> Step {
+    grant.step(now().plus(at), terms, Demand::default())
+}
+
+#[test]
+fn a_token_serves_until_its_window_opens_and_is_renewed_behind_until_it_ends() {
+    let grant = grant("a", "r");
+    assert_eq!(step(&grant, Duration::ZERO, KEEPS), Step::Use);
+    assert_eq!(step(&grant, HOUR - Duration::from_secs(61), KEEPS), Step::Use);
+    assert_eq!(step(&grant, HOUR - Duration::from_secs(29), KEEPS), Step::UseAndRenew);
+    assert_eq!(step(&grant, HOUR, KEEPS), Step::Renew);
+}
+
+#[test]
+fn a_short_life_has_a_short_window() {
+    let renewed = grant("a", "r").succeed(&granted("b", "", Some(Duration::from_secs(20))), KEEPS, now());
+    assert_eq!(step(&renewed, Duration::from_secs(17), KEEPS), Step::Use);
+    assert_eq!(step(&renewed, Duration::from_millis(19_001), KEEPS), Step::UseAndRenew);
+}
+
+#[test]
+fn without_a_refresh_token_an_expired_access_token_is_the_end() {
+    let grant = grant("a", "");
+    assert_eq!(step(&grant, HOUR - Duration::from_secs(1), KEEPS), Step::Use);
+    assert_eq!(step(&grant, HOUR, KEEPS), Step::Reconnect(None));
+}
+
+#[test]
+fn an_exchange_needs_a_token_that_still_lives() {
+    let grant = grant("a", "");
+    assert_eq!(step(&grant, HOUR - Duration::from_secs(1), EXCHANGES), Step::UseAndRenew);
+    assert_eq!(step(&grant, HOUR, EXCHANGES), Step::Reconnect(None));
+}
+
+#[test]
+fn a_refused_token_is_renewed_and_a_newer_one_is_not() {
+    let first = grant("a", "r");
+    let refused = Demand { refused: Some(1), ..Demand::default() };
+    assert_eq!(first.step(now(), KEEPS, refused), Step::Renew);
+    let second = first.succeed(&granted("b", "s", Some(HOUR)), KEEPS, now());
+    assert_eq!(second.step(now(), KEEPS, refused), Step::Use);
+}
+
+#[test]
+fn who_wants_more_life_gets_a_renewal_but_not_one_for_each_call() {
+    let grant = grant("a", "r");
+    let demand = |seconds| Demand { min_validity: Duration::from_secs(seconds), ..Demand::default() };
+    assert_eq!(grant.step(now().plus(HOUR / 2), KEEPS, demand(1700)), Step::Use);
+    assert_eq!(grant.step(now().plus(HOUR / 2), KEEPS, demand(1801)), Step::Use);
+    assert_eq!(grant.step(now().plus(HOUR * 3 / 4), KEEPS, demand(1700)), Step::Renew);
+    assert_eq!(grant.step(now(), KEEPS, demand(1_000_000)), Step::Use);
+}
+
+#[test]
+fn what_a_sign_in_does_not_bring_does_not_take_away_what_is_held() {
+    let grant = grant("a", "r").adopt(&seed("b", ""), now()).unwrap();
+    assert_eq!(grant.refresh, secret("r"));
+    assert_eq!(grant.access.as_ref().unwrap().value, Secret::new("b"));
+    assert_eq!(grant.adopt(&seed("b", ""), now()), None);
+    assert_eq!(grant.adopt(&seed("", ""), now()), None);
+}
+
+#[test]
+fn an_answer_without_a_refresh_token_keeps_the_old_one() {
+    let grant = grant("a", "r").succeed(&granted("b", "", None), KEEPS, now());
+    assert_eq!(grant.refresh, secret("r"));
+    assert_eq!(grant.access.unwrap().expires, None);
+}
+
+#[test]
+fn the_third_attempt_at_a_provider_that_rotates_is_not_made() {
+    let late = now().plus(HOUR);
+    let once = grant("a", "r").begin(now());
+    let twice = once.begin(now());
+    assert_eq!(once.step(late, ROTATES, Demand::default()), Step::Renew);
+    assert_eq!(twice.step(late, ROTATES, Demand::default()), Step::Reconnect(Some(Death::AnswersLost)));
+    assert_eq!(twice.step(late, KEEPS, Demand::default()), Step::Renew);
+    assert_eq!(twice.withdraw().step(late, ROTATES, Demand::default()), Step::Renew);
+}
+
+#[test]
+fn a_dead_grant_serves_while_its_access_token_lives_and_a_new_sign_in_revives_it() {
+    let dead = grant("a", "r").die(Death::Refused);
+    assert_eq!(step(&dead, Duration::ZERO, ROTATES), Step::Use);
+    assert_eq!(step(&dead, HOUR, ROTATES), Step::Reconnect(Some(Death::Refused)));
+    let revived = dead.adopt(&seed("b", "s"), now()).unwrap();
+    assert_eq!((revived.state, revived.refresh), (State::Active, secret("s")));
+    // Its dead refresh token does not come back with it.
+    assert_eq!(dead.adopt(&seed("b", ""), now()).unwrap().refresh, None);
+}
+
+#[test]
+fn a_record_is_read_as_it_was_written() {
+    let first = grant("a", "r");
+    for grant in [
+        first.clone(),
+        first.begin(now()),
+        first.die(Death::AnswersLost),
+        first.succeed(&granted("b", "s", Some(HOUR)), ROTATES, now()),
+        grant("a", ""),
+    ] {
+        assert_eq!(Grant::decode(grant.generation, &grant.encode()), Ok(grant));
+    }
+}
+
+#[test]
+fn a_damaged_record_and_one_of_a_newer_version_are_told_apart() {
+    assert_eq!(Grant::decode(1, b"nonsense"), Err(DecodeError::Damaged));
+    assert_eq!(Grant::decode(1, br#"{"layout":1}"#), Err(DecodeError::Damaged));
+    assert_eq!(Grant::decode(1, br#"{"layout":2,"all":"new"}"#), Err(DecodeError::Newer));
+}

@@ -1,0 +1,309 @@
+//! The small case, exhaustively: two replicas, one provider that rotates and revokes the whole family when a spent
+//! refresh token comes back, crashes, lost answers, pauses beyond the lease and new sign-ins at every step.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use super::*;
+use crate::token::grant::Spends;
+
+const TERMS: Terms = Terms { spends: Spends::RefreshToken, rotates: true, lifetime: None };
+/// What a token lives, and less than what passes between two rounds.
+const LIFE: Duration = Duration::from_secs(100);
+const ROUND: Duration = Duration::from_secs(1000);
+
+/// Everything there is.
+#[derive(Clone, Hash)]
+struct World {
+    now: Timestamp,
+    row: Option<Grant>,
+    /// Who holds the lease.
+    lease: Option<usize>,
+    provider: Provider,
+    /// What the tenant shows.
+    identity: Seed,
+    replicas: Vec<Replica>,
+    /// What may still go wrong, and happen.
+    faults: u8,
+    rounds: u8,
+    sign_ins: u8,
+    /// Whether something has gone wrong that can cost a grant.
+    is_hurt: bool,
+    /// Whether a replica has slept beyond its lease.
+    has_slept: bool,
+    /// Refresh tokens whose successor was written down.
+    succeeded: Vec<Secret>,
+}
+
+#[derive(Clone, Hash)]
+struct Provider {
+    /// The family and number of the one refresh token that is good.
+    family: u8,
+    number: u8,
+    is_revoked: bool,
+}
+
+#[derive(Clone, Hash)]
+struct Replica {
+    /// What it last saw at the tenant.
+    seen: Seed,
+    running: Option<(Renewal, Act)>,
+    /// The provider's answer, on its way.
+    mail: Option<Result<Granted, Failure>>,
+}
+
+impl Provider {
+    fn refresh_token(&self) -> Secret {
+        Secret::new(format!("r{}.{}", self.family, self.number))
+    }
+
+    fn access_token(&self) -> Secret {
+        Secret::new(format!("a{}.{}", self.family, self.number))
+    }
+
+    fn renew(&mut self, spent: &Secret) -> Result<Granted, Failure> {
+        if self.is_revoked || *spent != self.refresh_token() {
+            // Reuse: RFC 9700 §4.14.2.
+            self.is_revoked |= spent.expose().starts_with(&format!("r{}.", self.family));
+            return Err(failure(Class::DeadGrant, false));
+        }
+        self.number += 1;
+        Ok(Granted {
+            access_token: self.access_token(),
+            refresh_token: Some(self.refresh_token()),
+            expires_in: Some(LIFE),
+            scope: None,
+        })
+    }
+
+    fn sign_in(&mut self, now: Timestamp) -> Seed {
+        *self = Self { family: self.family + 1, number: 0, is_revoked: false };
+        Seed::new(Some(self.access_token()), Some(self.refresh_token()), Some(now.plus(LIFE)))
+    }
+}
+
+fn failure(class: Class, is_ambiguous: bool) -> Failure {
+    Failure { class, is_ambiguous, retry_after: None }
+}
+
+impl World {
+    fn new(replicas: usize, faults: u8, rounds: u8, sign_ins: u8) -> Self {
+        let now = Timestamp::from_unix_seconds(1_700_000_000);
+        let mut provider = Provider { family: 0, number: 0, is_revoked: false };
+        let identity = provider.sign_in(now);
+        let replica = Replica { seen: identity.clone(), running: None, mail: None };
+        Self {
+            now: now.plus(ROUND),
+            row: None,
+            lease: None,
+            provider,
+            identity,
+            replicas: vec![replica; replicas],
+            faults,
+            rounds,
+            sign_ins,
+            is_hurt: false,
+            has_slept: false,
+            succeeded: Vec::new(),
+        }
+    }
+
+    /// All worlds that can come next.
+    fn successors(&self) -> Vec<Self> {
+        let mut next = Vec::new();
+        let mut consider = |change: &dyn Fn(&mut Self)| {
+            let mut world = self.clone();
+            change(&mut world);
+            next.push(world);
+        };
+        for index in 0..self.replicas.len() {
+            let replica = &self.replicas[index];
+            if replica.running.is_some() {
+                consider(&|world| drop(world.go_on(index)));
+            } else {
+                consider(&|world| world.start(index));
+            }
+            if replica.seen != self.identity {
+                consider(&|world| world.replicas[index].seen = world.identity.clone());
+            }
+            if self.faults > 0 && replica.running.is_some() {
+                consider(&|world| world.crash(index));
+                if replica.mail.is_some() {
+                    consider(&|world| world.lose_answer(index));
+                }
+            }
+        }
+        if self.faults > 0 && self.lease.is_some() {
+            // Whoever holds it sleeps beyond its end.
+            consider(&|world| {
+                (world.faults, world.lease) = (world.faults - 1, None);
+                (world.is_hurt, world.has_slept) = (true, true);
+            });
+        }
+        if self.rounds > 0 {
+            consider(&|world| (world.rounds, world.now) = (world.rounds - 1, world.now.plus(ROUND)));
+        }
+        if self.sign_ins > 0 {
+            consider(&|world| {
+                world.sign_ins -= 1;
+                world.identity = world.provider.sign_in(world.now);
+            });
+        }
+        next
+    }
+
+    fn start(&mut self, index: usize) {
+        let replica = &mut self.replicas[index];
+        let renewal = Renewal::new(TERMS, Demand::default(), Some(replica.seen.clone()));
+        replica.running = Some((renewal, Act::Read));
+    }
+
+    fn crash(&mut self, index: usize) {
+        self.faults -= 1;
+        self.is_hurt = true;
+        self.replicas[index].running = None;
+        self.replicas[index].mail = None;
+    }
+
+    fn lose_answer(&mut self, index: usize) {
+        self.faults -= 1;
+        self.is_hurt = true;
+        self.replicas[index].mail = Some(Err(failure(Class::Network, true)));
+    }
+
+    /// One step of a replica: what it wants to do happens, or its answer arrives.
+    fn go_on(&mut self, index: usize) -> Option<End> {
+        let (mut renewal, act) = self.replicas[index].running.take()?;
+        let heard = match act {
+            Act::Read => Heard::Row(self.row.clone()),
+            Act::Swap(grant) => Heard::Swapped(self.swap(grant)),
+            Act::Lease => {
+                let is_ours = *self.lease.get_or_insert(index) == index;
+                Heard::Leased(is_ours)
+            }
+            Act::Wait => Heard::Waited,
+            Act::Look => {
+                self.replicas[index].seen = self.identity.clone();
+                Heard::Identity(Some(self.identity.clone()))
+            }
+            Act::Send(spent) => match self.replicas[index].mail.take() {
+                Some(answer) => Heard::Answer(answer),
+                None if self.lease != Some(index) => Heard::TooLate,
+                None => {
+                    // Who wakes up with an answer can write it down between a neighbour's mark and its sending. No
+                    // order of ours prevents that; without such a sleep it never happens.
+                    let is_superseded = self.succeeded.contains(&spent);
+                    assert!(self.has_slept || !is_superseded, "{spent:?} is sent although its successor is at hand");
+                    self.replicas[index].mail = Some(self.provider.renew(&spent));
+                    self.replicas[index].running = Some((renewal, Act::Send(spent)));
+                    return None;
+                }
+            },
+            Act::End(end) => {
+                if self.lease == Some(index) {
+                    self.lease = None;
+                }
+                let is_lost = matches!(end, End::Reconnect(..) | End::Nothing | End::Failed(_) | End::Unsure);
+                assert!(self.is_hurt || !is_lost, "{end:?} although nothing went wrong");
+                return Some(end);
+            }
+        };
+        let act = renewal.hear(heard, self.now);
+        self.replicas[index].running = Some((renewal, act));
+        None
+    }
+
+    fn swap(&mut self, grant: Grant) -> bool {
+        if self.row.as_ref().map_or(0, |row| row.generation) + 1 != grant.generation {
+            return false;
+        }
+        if let Some(old) = &self.row
+            && let Some(refresh) = &old.refresh
+            && old.refresh != grant.refresh
+            && old.lineage() == grant.lineage()
+        {
+            self.succeeded.push(refresh.clone());
+        }
+        self.row = Some(grant);
+        true
+    }
+
+    /// What a caller gets who comes when all is quiet and every access token has expired.
+    fn aftermath(mut self) -> (Self, End) {
+        self.now = self.now.plus(ROUND);
+        self.lease = None;
+        self.start(0);
+        for _ in 0..100 {
+            if let Some(end) = self.go_on(0) {
+                return (self, end);
+            }
+        }
+        panic!("a renewal that nobody disturbs does not end");
+    }
+
+    /// In the end there is the newest token, or the user hears that a new sign-in is needed; and that helps.
+    fn check(&self) {
+        if self.replicas.iter().any(|replica| replica.running.is_some()) {
+            return;
+        }
+        let (mut world, end) = self.clone().aftermath();
+        match &end {
+            End::Use(grant, _) => assert_eq!(grant.refresh, Some(world.provider.refresh_token()), "not the newest"),
+            End::Reconnect(..) => {
+                assert!(world.is_hurt);
+                world.identity = world.provider.sign_in(world.now);
+                world.replicas[0].seen = world.identity.clone();
+                let (world, end) = world.aftermath();
+                let End::Use(grant, _) = end else { panic!("{end:?} after a new sign-in") };
+                assert_eq!(grant.refresh, Some(world.provider.refresh_token()));
+            }
+            End::Nothing | End::Failed(_) | End::Unsure => panic!("{end:?} when all is quiet"),
+        }
+    }
+}
+
+/// Visits every world that can be reached, and tells how many there are.
+fn explore(start: World) -> usize {
+    let fingerprint = |world: &World| {
+        let mut hasher = DefaultHasher::new();
+        world.hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut visited = HashSet::from([fingerprint(&start)]);
+    let mut ahead = vec![start];
+    while let Some(world) = ahead.pop() {
+        world.check();
+        ahead.extend(world.successors().into_iter().filter(|next| visited.insert(fingerprint(next))));
+    }
+    visited.len()
+}
+
+#[test]
+fn two_replicas_lose_no_grant_when_nothing_goes_wrong() {
+    let count = explore(World::new(2, 0, 1, 1));
+    assert!(count > 1_000, "{count} states");
+}
+
+#[test]
+fn a_crash_a_lost_answer_or_a_long_pause_at_any_step_ends_in_the_newest_token_or_a_clear_reconnect() {
+    let count = explore(World::new(2, 1, 1, 1));
+    assert!(count > 100_000, "{count} states");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(500))]
+
+    /// The large case, by chance: five replicas, and much that goes wrong.
+    #[test]
+    fn any_history_of_many_replicas_ends_in_the_newest_token_or_a_clear_reconnect(
+        choices in proptest::collection::vec(proptest::prelude::any::<u16>(), 400),
+    ) {
+        let mut world = World::new(5, 6, 5, 3);
+        for choice in choices {
+            let mut successors = world.successors();
+            world = successors.swap_remove(usize::from(choice) % successors.len());
+            world.check();
+        }
+    }
+}

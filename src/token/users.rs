@@ -1,0 +1,218 @@
+//! What the tenant says of users: read once for all of a user's accounts, kept for a while, served on when the tenant
+//! gives no answer.
+
+use std::collections::hash_map::RandomState;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::TokenError;
+use super::flight::{Flights, Landing};
+use super::record::{Connection, Record, Standpoint, Wanted};
+use crate::auth0::{Priority, Tenant, TenantError};
+use crate::bounded::Bounded;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::telemetry::metrics::{Metrics, Outcome};
+
+/// A refusal that another look at the tenant could lift is believed this long: a user who has just signed in waits no
+/// longer, and callers that insist cost the tenant one read in that time.
+pub(super) const REFUSAL_LIFE: Duration = Duration::from_secs(5);
+/// Callers within this time after a failed read share the failure.
+const FAILURE_REST: Duration = Duration::from_secs(1);
+/// A user whose recheck was not answered in time is served from memory this long before the next is waited for.
+const HANGING_REST: Duration = Duration::from_secs(15);
+/// How long a caller whose record is held waits for a recheck that is due. Then it is served what is held.
+const RECHECK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The users' records.
+pub(super) struct Users {
+    tenant: Arc<Tenant>,
+    clock: Clock,
+    metrics: Metrics,
+    recheck: Duration,
+    token_wait: Duration,
+    /// The configured connections; accounts elsewhere are not kept.
+    connections: Arc<[Connection]>,
+    records: Arc<Bounded<Arc<str>, Arc<Record>, RandomState>>,
+    failures: Arc<Bounded<Arc<str>, Arc<Failure>, RandomState>>,
+    flights: Flights<Arc<str>, Read>,
+}
+
+/// A user's record, and which of its accounts is meant.
+pub(super) struct Found {
+    pub(super) record: Arc<Record>,
+    pub(super) account: usize,
+    pub(super) outcome: Outcome,
+}
+
+/// A read that failed.
+struct Failure {
+    at: Instant,
+    /// How long it would have waited for its turn. Who would wait longer learns nothing from it.
+    patience: Duration,
+    error: Arc<TenantError>,
+    /// For how long it speaks for others.
+    rest: Duration,
+}
+
+type Read = Result<Arc<Record>, Arc<Failure>>;
+
+impl Users {
+    /// Nothing held yet.
+    pub(super) fn new(config: &Config, tenant: &Arc<Tenant>, metrics: &Metrics, clock: &Clock) -> Self {
+        Self {
+            tenant: Arc::clone(tenant),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            recheck: config.auth0.recheck,
+            token_wait: config.limits.token_wait,
+            connections: Connection::all(config),
+            records: Arc::new(Bounded::new(config.limits.tokens, RandomState::new())),
+            failures: Arc::new(Bounded::new(config.limits.tokens, RandomState::new())),
+            flights: Flights::new(),
+        }
+    }
+
+    /// The account that `wanted` means.
+    pub(super) async fn find(&self, subject: &Arc<str>, wanted: &Wanted<'_>) -> Result<Found, TokenError> {
+        let Some(record) = self.records.get(subject) else {
+            // Boxed, here and below: what is rare must not make every request's future larger.
+            return Box::pin(self.fetch(subject, wanted)).await;
+        };
+        let age = self.clock.instant().saturating_duration_since(record.read_at);
+        match self.standpoint(&record, wanted) {
+            Standpoint::Usable(account) if age < self.recheck => {
+                if age >= self.recheck / 5 * 4 {
+                    drop(self.read_behind(subject));
+                }
+                Ok(Found { record, account, outcome: Outcome::Hit })
+            }
+            Standpoint::Usable(account) => Box::pin(self.recheck(subject, wanted, record, account)).await,
+            Standpoint::Refused(error) if age < REFUSAL_LIFE => Err(error),
+            Standpoint::Refused(_) | Standpoint::Doubtful => Box::pin(self.fetch(subject, wanted)).await,
+        }
+    }
+
+    /// What the tenant says of a user now.
+    pub(super) async fn look(&self, subject: &Arc<str>) -> Result<Arc<Record>, Arc<TenantError>> {
+        let patience = self.token_wait;
+        if let Some(failure) = self.recent_failure(subject, patience) {
+            return Err(failure);
+        }
+        let read = self.read(subject, Priority::Interactive, patience).outcome().await;
+        read.ok_or_else(|| Arc::new(TenantError::TooSlow))?.map_err(|failure| Arc::clone(&failure.error))
+    }
+
+    /// Takes note that the provider refused the account's token: the next call looks for a newer one.
+    pub(super) fn refuse(&self, subject: &Arc<str>, record: &Record, account: usize) {
+        let Some(refused) = record.value(account) else { return };
+        let now = self.clock.now();
+        record.refuse(refused, now);
+        // The user may have been read anew while the provider thought about it, and the same token found.
+        if let Some(current) = self.records.get(subject) {
+            current.refuse(refused, now);
+        }
+    }
+
+    /// The record is older than it may be, so it is read again before it is used. But a tenant that is down, slow or
+    /// throttling does not stop a user whose record is held.
+    async fn recheck(
+        &self,
+        subject: &Arc<str>,
+        wanted: &Wanted<'_>,
+        record: Arc<Record>,
+        account: usize,
+    ) -> Result<Found, TokenError> {
+        // Its read waits for a turn no longer either: callers who have no token yet go first.
+        let patience = RECHECK_PATIENCE.min(self.token_wait);
+        let served_on = Found { record, account, outcome: Outcome::ServedOn };
+        if self.recent_failure(subject, patience).is_some() {
+            return Ok(served_on);
+        }
+        let landing = self.read(subject, Priority::Background, patience);
+        match tokio::time::timeout(patience, landing.outcome()).await {
+            Ok(Some(Ok(record))) => self.conclude(record, wanted, Outcome::Recheck),
+            Ok(Some(Err(_)) | None) => Ok(served_on),
+            Err(_) => {
+                // The tenant hangs. Who is served from memory should not find that out one second each.
+                let error = Arc::new(TenantError::TooSlow);
+                let failure = Failure { at: self.clock.instant(), patience, error, rest: HANGING_REST };
+                self.failures.insert(Arc::clone(subject), Arc::new(failure));
+                Ok(served_on)
+            }
+        }
+    }
+
+    async fn fetch(&self, subject: &Arc<str>, wanted: &Wanted<'_>) -> Result<Found, TokenError> {
+        if let Some(failure) = self.recent_failure(subject, self.token_wait) {
+            return Err(TokenError::Tenant(failure));
+        }
+        let record = tokio::time::timeout(self.token_wait, self.read_patiently(subject)).await;
+        self.conclude(record.map_err(|_| TokenError::TooSlow)??, wanted, Outcome::Miss)
+    }
+
+    async fn read_patiently(&self, subject: &Arc<str>) -> Result<Arc<Record>, TokenError> {
+        loop {
+            let landing = self.read(subject, Priority::Interactive, self.token_wait);
+            match landing.outcome().await.ok_or(TokenError::Died)? {
+                Ok(record) => return Ok(record),
+                // A flight that was under way already, for somebody who would not wait as long.
+                Err(failure) if failure.patience < self.token_wait => {}
+                Err(failure) => return Err(TokenError::Tenant(Arc::clone(&failure.error))),
+            }
+        }
+    }
+
+    fn conclude(&self, record: Arc<Record>, wanted: &Wanted<'_>, outcome: Outcome) -> Result<Found, TokenError> {
+        match self.standpoint(&record, wanted) {
+            Standpoint::Usable(account) => Ok(Found { record, account, outcome }),
+            Standpoint::Refused(error) => Err(error),
+            // Refused again in the moment since it was read.
+            Standpoint::Doubtful => Err(TokenError::Rejected { connection: Arc::from(wanted.connection) }),
+        }
+    }
+
+    fn standpoint(&self, record: &Record, wanted: &Wanted<'_>) -> Standpoint {
+        record.standpoint(wanted, self.clock.now(), self.recheck)
+    }
+
+    fn recent_failure(&self, subject: &Arc<str>, patience: Duration) -> Option<Arc<TenantError>> {
+        let failure = self.failures.get(subject)?;
+        let age = self.clock.instant().saturating_duration_since(failure.at);
+        (age < failure.rest && failure.patience >= patience).then(|| Arc::clone(&failure.error))
+    }
+
+    fn read_behind(&self, subject: &Arc<str>) -> Option<Landing<Read>> {
+        let patience = Duration::ZERO;
+        let may_read = self.recent_failure(subject, patience).is_none();
+        may_read.then(|| self.read(subject, Priority::Background, patience))
+    }
+
+    /// Reads the user's record at the tenant, together with everybody else who needs it now.
+    fn read(&self, subject: &Arc<str>, priority: Priority, patience: Duration) -> Landing<Read> {
+        self.flights.join(subject, || {
+            let subject = Arc::clone(subject);
+            let (tenant, clock, metrics) = (Arc::clone(&self.tenant), self.clock.clone(), self.metrics.clone());
+            let (records, failures) = (Arc::clone(&self.records), Arc::clone(&self.failures));
+            let connections = Arc::clone(&self.connections);
+            let deadline = clock.instant() + patience;
+            async move {
+                match tenant.user(&subject, priority, deadline).await {
+                    Ok(user) => {
+                        let previous = records.get(&subject);
+                        let record = Record::new(user, &subject, &connections, previous.as_deref(), clock.instant());
+                        let record = Arc::new(record);
+                        records.insert(subject, Arc::clone(&record));
+                        metrics.tokens_held(records.count());
+                        Ok(record)
+                    }
+                    Err(error) => {
+                        let failure = Arc::new(Failure { at: clock.instant(), patience, error, rest: FAILURE_REST });
+                        failures.insert(subject, Arc::clone(&failure));
+                        Err(failure)
+                    }
+                }
+            }
+        })
+    }
+}
