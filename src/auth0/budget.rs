@@ -3,12 +3,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use hyper::http::StatusCode;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::TenantError;
+use super::fleet::Fleet;
 use super::wire::Answer;
 use crate::clock::Clock;
+use crate::store::Store;
 
 /// Who is waiting for a call's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ const EMPTY_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Where callers queue, one turn in this many is kept for background reads: without it a stream of new users would keep a
 /// blocked one from ever being found out.
-const SHARE: u32 = 5;
+pub(super) const SHARE: u32 = 5;
 
 /// The budget of one tenant. Turns are given in the order in which they were asked for.
 pub(super) struct Budget {
@@ -39,6 +41,8 @@ pub(super) struct Budget {
     /// Told when all turns that were given and not used are void.
     voided: Notify,
     concurrency: Semaphore,
+    /// Where replicas share their allowance.
+    fleet: Option<Fleet>,
     clock: Clock,
 }
 
@@ -58,14 +62,17 @@ struct Pace {
 }
 
 impl Budget {
-    pub(super) fn new(management_rps: Option<f64>, concurrency: usize, clock: &Clock) -> Self {
+    /// `store`: where replicas share what `management_rps` allows; alone, this process keeps count by itself.
+    pub(super) fn new(management_rps: Option<f64>, concurrency: usize, store: Option<&Store>, clock: &Clock) -> Self {
         let now = clock.instant();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of u32")]
         let burst = management_rps.map_or(1, |rps| rps.clamp(1.0, 1e6) as u32);
         let allowed = management_rps.map(|rps| Duration::from_secs_f64(1.0 / rps.clamp(1e-3, 1e6)));
+        let fleet = store.zip(allowed).map(|(store, interval)| Fleet::new(store, interval, clock));
+        let allowed = allowed.filter(|_| fleet.is_none());
         let pace = Pace { allowed, burst, learned: Duration::ZERO, used_until: now, paused_until: now, queued: 0 };
         let concurrency = Semaphore::new(concurrency);
-        Self { pace: Mutex::new(pace), voided: Notify::new(), concurrency, clock: clock.clone() }
+        Self { pace: Mutex::new(pace), voided: Notify::new(), concurrency, fleet, clock: clock.clone() }
     }
 
     /// Waits until one call may be made: for its turn, and for one of the concurrent calls to be free, both before
@@ -77,6 +84,9 @@ impl Budget {
     ) -> Result<SemaphorePermit<'_>, TenantError> {
         loop {
             self.turn(priority, deadline).await?;
+            if let Some(fleet) = &self.fleet {
+                fleet.turn(priority, deadline).await?;
+            }
             let patience = deadline.saturating_duration_since(self.clock.instant());
             let Ok(Ok(permit)) = tokio::time::timeout(patience, self.concurrency.acquire()).await else {
                 self.pace().give_back();
@@ -107,8 +117,15 @@ impl Budget {
         }
     }
 
-    /// Takes note of what an answer says about the tenant's own limits.
-    pub(super) fn learn(&self, answer: &Answer) {
+    /// Takes note of what an answer says about the tenant's own limits, and has other replicas hear of a refusal.
+    pub(super) async fn learn(&self, answer: &Answer) {
+        self.take_note(answer);
+        if let (Some(fleet), StatusCode::TOO_MANY_REQUESTS) = (&self.fleet, answer.status) {
+            fleet.pause(answer.retry_after.unwrap_or(CAREFUL_PACE)).await;
+        }
+    }
+
+    fn take_note(&self, answer: &Answer) {
         let now = self.clock.instant();
         let mut pace = self.pace();
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
@@ -200,7 +217,7 @@ mod tests {
 
     fn budget(rps: Option<f64>) -> (Budget, Clock) {
         let clock = Clock::system();
-        (Budget::new(rps, 16, &clock), clock)
+        (Budget::new(rps, 16, None, &clock), clock)
     }
 
     fn turns(budget: &Budget, now: Instant, count: u32, priority: Priority) -> Vec<Option<u128>> {
@@ -286,7 +303,7 @@ mod tests {
     #[tokio::test]
     async fn a_turn_that_finds_no_free_call_is_given_back() {
         let clock = Clock::system();
-        let budget = Budget::new(Some(0.001), 1, &clock);
+        let budget = Budget::new(Some(0.001), 1, None, &clock);
         let soon = || clock.instant() + Duration::from_millis(20);
         let running = budget.concurrency.acquire().await.unwrap();
         assert!(matches!(budget.enter(Priority::Interactive, soon()).await, Err(TenantError::TooSlow)));

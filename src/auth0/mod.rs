@@ -8,10 +8,12 @@ use reqwest::header;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 
 mod budget;
 mod error;
+mod fleet;
 mod management;
 mod user;
 mod wire;
@@ -43,6 +45,7 @@ impl Tenant {
     /// When the platform's TLS roots cannot be loaded, or the private key is unusable.
     pub fn new(
         config: &Config,
+        store: &Store,
         metrics: Metrics,
         clock: &Clock,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
@@ -54,9 +57,10 @@ impl Tenant {
             .user_agent(concat!("idp-proxy/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let base_url = config.auth0.base_url.to_string();
+        let shared = store.is_durable().then_some(store);
         Ok(Self {
             management: ManagementToken::new(&config.auth0, &base_url, clock)?,
-            budget: Budget::new(config.auth0.management_rps, config.auth0.tenant_concurrency, clock),
+            budget: Budget::new(config.auth0.management_rps, config.auth0.tenant_concurrency, shared, clock),
             http,
             base_url,
             metrics,
@@ -116,7 +120,7 @@ impl Tenant {
         let request = self.http.get(user::url(&self.base_url, subject)).bearer_auth(token.value.expose());
         let read = match wire::send(request, &self.clock).await {
             Ok(answer) => {
-                self.budget.learn(&answer);
+                self.budget.learn(&answer).await;
                 user::read(&answer, token.reads_tokens)
             }
             Err(error) => Err(error),

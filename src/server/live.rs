@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::Uri;
+use hyper::http::Uri;
 use tokio::task::AbortHandle;
 
 use super::Surroundings;
@@ -19,6 +19,7 @@ use crate::headers::Rules;
 use crate::problem::Pages;
 use crate::provider::Providers;
 use crate::proxy::Proxy;
+use crate::store::Store;
 use crate::telemetry::access::Book;
 use crate::telemetry::request_id::{RequestIds, random_digits};
 use crate::token::Tokens;
@@ -29,6 +30,7 @@ pub(super) struct Live {
     proxy: ArcSwap<Proxy>,
     kept: Mutex<Kept>,
     surroundings: Surroundings,
+    store: Store,
     address: SocketAddr,
     pseudonym: String,
     request_ids: Arc<RequestIds>,
@@ -54,17 +56,23 @@ impl Drop for KeyKeeper {
 }
 
 impl Live {
-    pub(super) fn new(config: Config, surroundings: Surroundings, address: SocketAddr) -> io::Result<Self> {
+    pub(super) fn new(
+        config: Config,
+        surroundings: Surroundings,
+        store: Store,
+        address: SocketAddr,
+    ) -> io::Result<Self> {
         let random = random_digits().ok_or_else(|| io::Error::other("no randomness"))?;
         let random = String::from_utf8_lossy(&random);
         let pseudonym = config.server.name.clone().unwrap_or_else(|| format!("idp-proxy-{random}"));
         let request_ids = Arc::new(RequestIds::new());
-        let kept = Kept::new(config, &surroundings)?;
+        let kept = Kept::new(config, &surroundings, &store)?;
         let proxy = assemble(&kept, &surroundings, address, &pseudonym, &request_ids)?;
         Ok(Self {
             proxy: ArcSwap::from_pointee(proxy),
             kept: Mutex::new(kept),
             surroundings,
+            store,
             address,
             pseudonym,
             request_ids,
@@ -85,7 +93,7 @@ impl Live {
         let (kept, needs_restart) = {
             let old = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let needs_restart = keep_fixed(&mut config, &old.config);
-            (Kept::succeed(config, &old, &self.surroundings)?, needs_restart)
+            (Kept::succeed(config, &old, &self.surroundings, &self.store)?, needs_restart)
         };
         let proxy = assemble(&kept, &self.surroundings, self.address, &self.pseudonym, &self.request_ids)?;
         // A new tenant's keys first, if they can be had: nobody is refused for a reload.
@@ -106,11 +114,11 @@ impl Live {
 }
 
 impl Kept {
-    fn new(config: Config, surroundings: &Surroundings) -> io::Result<Self> {
+    fn new(config: Config, surroundings: &Surroundings, store: &Store) -> io::Result<Self> {
         let Surroundings { clock, metrics, .. } = surroundings;
-        let tenant = Arc::new(Tenant::new(&config, metrics.clone(), clock).map_err(io::Error::other)?);
+        let tenant = Arc::new(Tenant::new(&config, store, metrics.clone(), clock).map_err(io::Error::other)?);
         let verifier = Arc::new(Verifier::new(&config, &tenant, clock));
-        let tokens = Arc::new(Tokens::new(&config, &tenant, metrics, clock));
+        let tokens = Arc::new(Tokens::new(&config, &tenant, store, metrics, clock)?);
         let upstream = Arc::new(Upstream::new(&config)?);
         let key_keeper = keep_fresh(&verifier);
         Ok(Self { config, tenant, verifier, tokens, upstream, _key_keeper: key_keeper })
@@ -118,19 +126,19 @@ impl Kept {
 
     /// What is held for the old configuration stays held as far as the new one means the same tenant and the same
     /// connections. Otherwise everything begins anew.
-    fn succeed(config: Config, old: &Self, surroundings: &Surroundings) -> io::Result<Self> {
+    fn succeed(config: Config, old: &Self, surroundings: &Surroundings, store: &Store) -> io::Result<Self> {
         let lookup = |config: &Config| {
             let limits = &config.limits;
             (limits.token_wait, limits.tenant_timeout, limits.key_set_cooldown, limits.tokens)
         };
         let same_tenant = config.auth0 == old.config.auth0 && lookup(&config) == lookup(&old.config);
         if !same_tenant || requires_scopes(&config) != requires_scopes(&old.config) {
-            return Self::new(config, surroundings);
+            return Self::new(config, surroundings, store);
         }
         let tokens = if connections(&config) == connections(&old.config) {
             Arc::clone(&old.tokens)
         } else {
-            Arc::new(Tokens::new(&config, &old.tenant, &surroundings.metrics, &surroundings.clock))
+            Arc::new(Tokens::new(&config, &old.tenant, store, &surroundings.metrics, &surroundings.clock)?)
         };
         // Open connections too, unless they lead elsewhere.
         let upstream = if config.providers == old.config.providers && config.limits == old.config.limits {
@@ -164,6 +172,7 @@ fn keep_fixed(config: &mut Config, old: &Config) -> Vec<&'static str> {
     keep("limits.keep_alive", &mut limits.keep_alive, &old.limits.keep_alive, &mut changed);
     keep("limits.idle_timeout", &mut limits.idle_timeout, &old.limits.idle_timeout, &mut changed);
     keep("limits.drain", &mut limits.drain, &old.limits.drain, &mut changed);
+    keep("store", &mut config.store, &old.store, &mut changed);
     let log_format = &mut config.telemetry.log_format;
     keep("telemetry.log_format", log_format, &old.telemetry.log_format, &mut changed);
     changed
@@ -204,6 +213,7 @@ fn assemble(
         own_hosts: own_hosts(&public_url, address.ip()),
         cors: Cors::new(&config.cors.origins, &public_url),
         pages: Pages::new(public_url, config.auth0.audience.clone(), config.auth0.issuers.clone()),
+        replay_body_bytes: config.limits.replay_body_bytes,
         idle_timeout: config.limits.idle_timeout,
         book: Book::new(log, surroundings.metrics.clone(), surroundings.clock.clone()),
         request_ids: Arc::clone(request_ids),

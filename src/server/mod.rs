@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::store::{Purpose, Store};
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 
@@ -64,11 +65,15 @@ impl Server {
             let bound = TcpListener::bind(address).await;
             bound.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
         };
+        let store = match &config.store {
+            Some(settings) => Store::open(settings, Purpose::Serve).await?,
+            None => Store::memory(&surroundings.clock),
+        };
         let proxy = bind(config.server.listen).await?;
         let admin = bind(config.server.admin_listen).await?;
         let (proxy_address, admin_address) = (proxy.local_addr()?, admin.local_addr()?);
         let (limits, drain) = (config.limits.clone(), config.limits.drain);
-        let live = Arc::new(Live::new(config, surroundings.clone(), proxy_address)?);
+        let live = Arc::new(Live::new(config, surroundings.clone(), store, proxy_address)?);
         let (phase, phases) = watch::channel(Phase::Serve);
         let listener = accept::proxy(proxy, Arc::clone(&live), &limits, surroundings.clock, phases.clone());
         admin::spawn(admin, Arc::clone(&live), surroundings.metrics, phases);
