@@ -4,15 +4,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
+use hyper::http::HeaderMap;
 use tokio::time::Sleep;
 
 use crate::activity::Running;
 use crate::telemetry::access::Entry;
 
+mod kept;
 mod upload;
 
+pub use kept::Kept;
 pub use upload::{RequestBody, Upload};
 
 /// An error of a body, which breaks the message it belongs to in a way that the receiver notices (RFC 9112 §8).

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use hyper::http::StatusCode;
 
 use crate::auth0::TenantError;
 use crate::caller::CallerError;
@@ -13,7 +13,7 @@ use crate::cors::OriginNotAllowed;
 use crate::headers::ForwardError;
 use crate::provider::{PermitError, RouteError};
 use crate::request::HeadError;
-use crate::token::TokenError;
+use crate::token::{Class, TokenError};
 use crate::upstream::UpstreamError;
 
 /// Every way in which a request can end without a provider's answer.
@@ -189,6 +189,9 @@ codes! {
     UpstreamProtocol "upstream_protocol" BAD_GATEWAY Provider "http_protocol_error"
         "The provider's answer is broken"
         "The provider broke off or did not speak HTTP. Whether it acted on the request is not known.";
+    ProviderMisconfigured "provider_misconfigured" BAD_GATEWAY Proxy "proxy_configuration_error"
+        "The provider refuses this proxy's own credentials or its way of renewing"
+        "The operator should check the provider's client_id, client_secret and the keys about renewal.";
     TenantUnavailable "tenant_unavailable" SERVICE_UNAVAILABLE Tenant "proxy_internal_response"
         "The tenant gives no usable answer"
         "Try again after Retry-After. Users whose tokens are held are served meanwhile.";
@@ -201,6 +204,9 @@ codes! {
     Overloaded "overloaded" SERVICE_UNAVAILABLE Proxy "connection_limit_reached"
         "The proxy has no room for this request"
         "Try again after Retry-After. The operator should allow the process more open files, or lower `[limits] connections`.";
+    StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE Proxy "proxy_internal_response"
+        "The token store gives no answer"
+        "Try again after Retry-After. Users whose tokens are held in memory are served meanwhile.";
     UpstreamTimeout "upstream_timeout" GATEWAY_TIMEOUT Provider "connection_timeout"
         "The provider did not answer in time"
         "Try again if the request may be repeated. Whether the provider acted on it is not known.";
@@ -223,7 +229,9 @@ impl Error {
             Self::Route(RouteError::Target(_)) => Code::BadRequest,
             Self::Permit(PermitError::NotAllowed { .. } | PermitError::MethodOverride { .. }) => Code::NotAllowed,
             Self::Permit(PermitError::InsufficientScope { .. }) => Code::InsufficientScope,
-            Self::Permit(PermitError::EncodedSlash | PermitError::BadAccount) => Code::BadRequest,
+            Self::Permit(PermitError::EncodedSlash | PermitError::BadAccount | PermitError::BadMinValidity) => {
+                Code::BadRequest
+            }
             Self::Token(error) => token(error),
             Self::Forward(ForwardError::Loop) => Code::LoopDetected,
             Self::Upstream(error) => upstream(error),
@@ -237,6 +245,9 @@ impl Error {
             && let TenantError::RateLimited { retry_after } = **error
         {
             return Some(retry_after);
+        }
+        if let Self::Token(TokenError::Renewal { retry_after: Some(retry_after), .. }) = self {
+            return Some(*retry_after);
         }
         (self.code().row().status == StatusCode::SERVICE_UNAVAILABLE).then_some(PAUSE)
     }
@@ -271,15 +282,29 @@ fn token(error: &TokenError) -> Code {
     match error {
         TokenError::NotConnected { .. } => Code::NotConnected,
         TokenError::AmbiguousAccount { .. } => Code::AmbiguousAccount,
-        TokenError::Expired { .. } | TokenError::Rejected { .. } | TokenError::NoToken { .. } => {
-            Code::ReconnectRequired
-        }
+        TokenError::Dead { .. }
+        | TokenError::Expired { .. }
+        | TokenError::Rejected { .. }
+        | TokenError::NoToken { .. } => Code::ReconnectRequired,
+        TokenError::Renewal { class, .. } => renewal(*class),
+        TokenError::Store(_) => Code::StoreUnavailable,
         TokenError::OAuth1 { .. } => Code::NotImplemented,
         TokenError::UserBlocked => Code::UserBlocked,
         TokenError::UnknownUser => Code::NoUser,
         TokenError::Unusable { .. } | TokenError::TooSlow => Code::TenantUnavailable,
         TokenError::Tenant(error) => tenant(error),
         TokenError::Died => Code::Internal,
+    }
+}
+
+/// What a renewal failed with, when no living token is held to fall back to.
+fn renewal(class: Class) -> Code {
+    match class {
+        Class::DeadGrant => Code::ReconnectRequired,
+        Class::WrongClient | Class::Provider4xx => Code::ProviderMisconfigured,
+        Class::Network => Code::UpstreamUnreachable,
+        Class::Provider5xx | Class::Malformed => Code::UpstreamProtocol,
+        Class::Ours => Code::Internal,
     }
 }
 

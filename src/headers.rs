@@ -1,8 +1,9 @@
 //! Which headers pass, in both directions. Pure; the only place that writes the injected token into a request.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
-use http::request::Parts;
-use http::{Method, Response, StatusCode, Version};
+use hyper::http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::response;
+use hyper::http::{Method, Response, StatusCode, Version};
 
 use crate::body::Body;
 use crate::provider::Call;
@@ -162,12 +163,17 @@ impl Rules {
     }
 }
 
+/// Puts another token into a request that was made for the provider already.
+pub fn replace_token(head: &mut Parts, call: &Call, token: &AccessToken) {
+    head.headers.insert(call.provider().auth_header(), token.expose().clone());
+}
+
 /// Turns the head of a provider's answer into that of the answer to the caller, in place. What the answer says about
 /// itself stays; what it says to browsers about our origin does not.
 ///
 /// # Errors
 /// [`ForwardError`] if the answer shows that the provider is this proxy.
-pub fn for_caller(head: &mut http::response::Parts, side: CallerSide) -> Result<(), ForwardError> {
+pub fn for_caller(head: &mut response::Parts, side: CallerSide) -> Result<(), ForwardError> {
     proxy_status::speak_for_us_alone(head)?;
     let trailers = side.announced(&head.headers);
     remove(&mut head.headers, stays_there);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderValue};
-use http::request::Parts;
-use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::http::header::{self, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::{HeaderName, Request, Response, StatusCode};
 
 use crate::activity::Running;
 use crate::body::{Body, RequestBody};
@@ -26,6 +26,8 @@ use crate::telemetry::request_id::RequestIds;
 use crate::token::Tokens;
 use crate::upstream::Upstream;
 
+mod exchange;
+
 /// Everything a request visits, built from one configuration.
 pub struct Proxy {
     /// Who calls.
@@ -44,6 +46,8 @@ pub struct Proxy {
     pub pages: Pages,
     /// Which hosts the absolute form of a target may name.
     pub own_hosts: Vec<String>,
+    /// How much of a request's body is kept for a second try.
+    pub replay_body_bytes: usize,
     /// How long a provider's answer may be silent.
     pub idle_timeout: Duration,
     /// Where requests are written down.
@@ -145,16 +149,10 @@ impl Proxy {
         let (token, _) = token?;
 
         let side = self.rules.for_upstream(head, &call, &token);
-        let provider = call.provider();
-        let upload = body.upload();
-        let request = Request::from_parts(std::mem::replace(head, Request::new(()).into_parts().0), body);
-
-        let sent = self.upstream.send(provider, call.target(), request, upload).await;
+        let head = std::mem::replace(head, Request::new(()).into_parts().0);
+        let sent = self.exchange(&call, &token, head, body).await;
         entry.note(|record| record.upstream = self.clock.instant() - found);
         let (response, lease) = sent?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            self.tokens.reject(&call, &token);
-        }
 
         let (mut head, body) = response.into_parts();
         let received = head.status;

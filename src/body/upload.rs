@@ -1,5 +1,6 @@
 //! The body of a request on its way to the provider, and how far it has come.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,16 +9,24 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::Notify;
 
-use super::BodyError;
+use super::{BodyError, Kept};
 use crate::activity::{Running, Uploading};
 
 /// The body of a caller's request on its way to the provider. Request trailers end here: nothing that a trailer may
 /// bring was judged with the head.
 pub struct RequestBody {
-    incoming: Incoming,
+    content: Content,
+    /// What keeps a copy, if it may be needed again.
+    kept: Option<Kept>,
     upload: Option<Arc<Upload>>,
     /// For the timers of the connection on which it comes.
     uploading: Option<Uploading>,
+}
+
+enum Content {
+    Incoming(Incoming),
+    /// A body that is sent once more.
+    Whole(VecDeque<Bytes>),
 }
 
 /// How far a request's body has come, for the timers of whoever waits for the answer.
@@ -33,10 +42,25 @@ impl RequestBody {
     /// The body of a request that runs.
     #[must_use]
     pub fn new(incoming: Incoming, running: &Running) -> Self {
-        if incoming.is_end_stream() {
-            return Self { incoming, upload: None, uploading: None };
+        let has_body = !incoming.is_end_stream();
+        Self {
+            content: Content::Incoming(incoming),
+            kept: None,
+            upload: has_body.then(Arc::default),
+            uploading: has_body.then(|| running.uploading()),
         }
-        Self { incoming, upload: Some(Arc::default()), uploading: Some(running.uploading()) }
+    }
+
+    /// A body that is all here.
+    pub(super) fn of(chunks: VecDeque<Bytes>) -> Self {
+        Self { content: Content::Whole(chunks), kept: None, upload: None, uploading: None }
+    }
+
+    /// Keeps a copy of up to `limit` bytes while they are handed on.
+    pub fn keep(&mut self, limit: usize) -> Kept {
+        let kept = Kept::new(limit, self.upload.is_none());
+        self.kept = Some(kept.clone());
+        kept
     }
 
     /// How far it has come; `None` if there is nothing to wait for.
@@ -84,7 +108,11 @@ impl HttpBody for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let frame = Pin::new(&mut this.incoming).poll_frame(context);
+        let incoming = match &mut this.content {
+            Content::Incoming(incoming) => incoming,
+            Content::Whole(chunks) => return Poll::Ready(chunks.pop_front().map(|chunk| Ok(Frame::data(chunk)))),
+        };
+        let frame = Pin::new(&mut *incoming).poll_frame(context);
         if let Some(upload) = &this.upload {
             upload.waiting.store(frame.is_pending(), Ordering::Relaxed);
         }
@@ -94,12 +122,17 @@ impl HttpBody for RequestBody {
             Some(Err(error)) => Some(Err(BodyError::Caller(error))),
         };
         if let Some(upload) = &this.upload {
-            if let Some(Ok(frame)) = &frame {
-                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                upload.bytes.fetch_add(bytes, Ordering::Relaxed);
+            if let Some(chunk) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                upload.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                if let Some(kept) = &this.kept {
+                    kept.push(chunk);
+                }
             }
-            if frame.as_ref().is_none_or(|frame| frame.is_ok() && this.incoming.is_end_stream()) {
+            if frame.as_ref().is_none_or(|frame| frame.is_ok() && incoming.is_end_stream()) {
                 upload.set_ended();
+                if let Some(kept) = &this.kept {
+                    kept.end();
+                }
                 this.uploading = None;
             }
         }
@@ -107,10 +140,16 @@ impl HttpBody for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.content {
+            Content::Incoming(incoming) => incoming.is_end_stream(),
+            Content::Whole(chunks) => chunks.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.content {
+            Content::Incoming(incoming) => incoming.size_hint(),
+            Content::Whole(chunks) => SizeHint::with_exact(chunks.iter().map(|chunk| chunk.len() as u64).sum()),
+        }
     }
 }

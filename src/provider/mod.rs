@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use hyper::http::uri::PathAndQuery;
+use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::caller::Caller;
 use crate::config::{self, Config};
@@ -34,6 +35,12 @@ impl Provider {
     #[must_use]
     pub fn connection(&self) -> &str {
         &self.settings.connection
+    }
+
+    /// Whether its tokens are renewed here.
+    #[must_use]
+    pub fn is_renewed(&self) -> bool {
+        self.settings.renewal.is_some()
     }
 
     /// The header that carries the injected token.
@@ -98,6 +105,9 @@ pub enum PermitError {
     /// the other way round.
     #[error("the path has an encoded slash, and what this provider's rules say depends on how it is read")]
     EncodedSlash,
+    /// `Idp-Proxy-Min-Validity` is not a number of seconds.
+    #[error("Idp-Proxy-Min-Validity is not a number of seconds")]
+    BadMinValidity,
     /// `Idp-Proxy-Account` is not text.
     #[error("Idp-Proxy-Account is not readable")]
     BadAccount,
@@ -121,6 +131,7 @@ pub struct Call {
     provider: Arc<Provider>,
     target: PathAndQuery,
     account: Option<HeaderValue>,
+    min_validity: Duration,
 }
 
 impl Providers {
@@ -213,6 +224,22 @@ impl Call {
         let named = self.account.as_ref().and_then(|value| value.to_str().ok());
         named.or(self.provider.settings.account.as_deref())
     }
+
+    /// How much life the token should have left, if that can be had.
+    #[must_use]
+    pub fn min_validity(&self) -> Duration {
+        self.min_validity
+    }
+}
+
+/// The header that asks for a token with at least so many seconds of life left.
+pub const MIN_VALIDITY: HeaderName = HeaderName::from_static("idp-proxy-min-validity");
+
+fn min_validity(headers: &HeaderMap) -> Result<Duration, PermitError> {
+    let mut lines = headers.get_all(MIN_VALIDITY).iter();
+    let Some(line) = lines.next() else { return Ok(Duration::ZERO) };
+    let seconds = line.to_str().ok().and_then(|text| text.trim().parse().ok());
+    seconds.filter(|_| lines.next().is_none()).map(Duration::from_secs).ok_or(PermitError::BadMinValidity)
 }
 
 /// The header that names one of several accounts.

@@ -1,10 +1,10 @@
 //! Whether a caller may make a call: method and path against the provider's rules, scopes against its requirements.
 
-use http::{HeaderMap, HeaderName, Method};
+use hyper::http::{HeaderMap, HeaderName, Method};
 use percent_encoding::percent_decode_str;
 
 use super::target::{has_encoded_slash, keep_encoded_slashes};
-use super::{Call, PermitError, Route, account};
+use super::{Call, PermitError, Route, account, min_validity};
 use crate::caller::Caller;
 use crate::config::Allow;
 use crate::config::rule::Rule;
@@ -40,7 +40,8 @@ impl Route {
             return Err(PermitError::NotAllowed { method: method.clone(), provider: provider() });
         }
         let account = account(headers)?;
-        Ok(Call { caller, provider: self.provider, target: self.target, account })
+        let min_validity = min_validity(headers)?;
+        Ok(Call { caller, provider: self.provider, target: self.target, account, min_validity })
     }
 
     /// Rules look at a decoded copy of the path behind the base URL; what is sent stays as it came.

@@ -20,6 +20,7 @@ pub struct Metrics {
     tenant_calls: Family<TenantLabels, Counter>,
     token_lookups: Arc<[Counter; Outcome::ALL.len()]>,
     tokens_held: Gauge,
+    renewals: Family<RenewalLabels, Counter>,
     config_reloads: Family<ReloadLabels, Counter>,
     log_lines_lost: Counter,
     registry: Arc<Registry>,
@@ -62,6 +63,12 @@ struct LookupLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RenewalLabels {
+    provider: Arc<str>,
+    class: &'static str,
+}
+
 /// How a request's token was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -73,12 +80,14 @@ pub enum Outcome {
     Recheck,
     /// In memory, past its recheck, because the tenant gave no answer.
     ServedOn,
+    /// By a renewal at the provider.
+    Renewed,
     /// Not at all.
     Refused,
 }
 
 impl Outcome {
-    const ALL: [Self; 5] = [Self::Hit, Self::Miss, Self::Recheck, Self::ServedOn, Self::Refused];
+    const ALL: [Self; 6] = [Self::Hit, Self::Miss, Self::Recheck, Self::ServedOn, Self::Renewed, Self::Refused];
 
     /// Its name in log and metric.
     #[must_use]
@@ -88,6 +97,7 @@ impl Outcome {
             Self::Miss => "miss",
             Self::Recheck => "recheck",
             Self::ServedOn => "served_on",
+            Self::Renewed => "renewed",
             Self::Refused => "refused",
         }
     }
@@ -125,6 +135,8 @@ impl Metrics {
         registry.register("token_lookups", "How a request's token was found", token_lookups.clone());
         let tokens_held = Gauge::default();
         registry.register("tokens_held", "Users whose tokens are held in memory", tokens_held.clone());
+        let renewals = Family::default();
+        registry.register("renewals", "Renewals at providers, by provider and how they ended", renewals.clone());
         let config_reloads = Family::default();
         registry.register("config_reloads", "Reloads of the configuration, by outcome", config_reloads.clone());
         let log_lines_lost = Counter::default();
@@ -143,6 +155,7 @@ impl Metrics {
                     .map(|outcome| token_lookups.get_or_create(&LookupLabels { outcome: outcome.name() }).clone()),
             ),
             tokens_held,
+            renewals,
             config_reloads,
             log_lines_lost,
             registry: Arc::new(registry),
@@ -185,6 +198,11 @@ impl Metrics {
         self.tokens_held.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// Counts a renewal at a provider; `class` is `ok` or the failure's.
+    pub fn renewal(&self, provider: &Arc<str>, class: &'static str) {
+        self.renewals.get_or_create(&RenewalLabels { provider: Arc::clone(provider), class }).inc();
+    }
+
     /// Counts a reload of the configuration.
     pub fn config_reload(&self, outcome: &'static str) {
         self.config_reloads.get_or_create(&ReloadLabels { outcome }).inc();
@@ -215,6 +233,7 @@ mod tests {
         metrics.request(&Arc::from("github"), 200, "");
         metrics.tenant_call("users", "ok");
         metrics.token_lookup(Outcome::Hit);
+        metrics.renewal(&Arc::from("google"), "dead_grant");
         metrics.config_reload("ok");
         metrics.step(Step::verify, Duration::from_micros(3));
         let text = metrics.render();
@@ -222,6 +241,7 @@ mod tests {
             r#"idp_proxy_requests_total{provider="github",status="200",fault=""} 1"#,
             r#"idp_proxy_tenant_calls_total{endpoint="users",outcome="ok"} 1"#,
             r#"idp_proxy_token_lookups_total{outcome="hit"} 1"#,
+            r#"idp_proxy_renewals_total{provider="google",class="dead_grant"} 1"#,
             r#"idp_proxy_config_reloads_total{outcome="ok"} 1"#,
             r#"idp_proxy_step_seconds_count{step="verify"} 1"#,
             "idp_proxy_tokens_held 0",

@@ -1,5 +1,6 @@
 //! `idp-proxy dev`: a world of its own with the real proxy in front, and lines to try it with.
 
+use hyper::http::StatusCode;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -49,14 +50,16 @@ pub(in crate::command) fn run(listen: SocketAddr, once: bool, json: bool) -> Exi
 async fn dev(listen: SocketAddr, once: bool, json: bool, surroundings: Surroundings) -> io::Result<()> {
     let mut ending = Ending::listen()?;
     let world = World::start(surroundings.clock.clone(), WorldSettings::default()).await?;
-    let text = world.proxy_toml(&listen.to_string());
+    let headers = HeaderFiles::create(&world)?;
+    let key = crate::store::fresh_key().map_err(io::Error::other)?;
+    let store = format!("sqlite:{}", headers.path("grants.db").display());
+    let text = world.proxy_toml(&listen.to_string(), &store, &key);
     let config = Config::parse(&text, Path::new("dev"), &ProcessEnv).map_err(io::Error::other)?;
     let server = Server::start(config, surroundings).await?;
     let demo = Demo { world, server };
     if once {
         return demo.once().await;
     }
-    let headers = HeaderFiles::create(&demo.world)?;
     let mut out = io::stdout().lock();
     if json {
         writeln!(out, "{}", demo.json())?;
@@ -88,7 +91,7 @@ impl Demo {
         let mut answer = None;
         for _ in 0..50 {
             let sent = client.get(&url).bearer_auth(self.world.alice()).send().await.map_err(io::Error::other)?;
-            let is_early = sent.status() == http::StatusCode::SERVICE_UNAVAILABLE;
+            let is_early = sent.status() == StatusCode::SERVICE_UNAVAILABLE;
             answer = Some(sent);
             if !is_early {
                 break;
@@ -98,7 +101,7 @@ impl Demo {
         let answer = answer.ok_or_else(|| io::Error::other("no answer"))?;
         let status = answer.status();
         let user: Value = answer.json().await.map_err(io::Error::other)?;
-        if status != http::StatusCode::OK || user.get("login").and_then(Value::as_str) != Some("alice") {
+        if status != StatusCode::OK || user.get("login").and_then(Value::as_str) != Some("alice") {
             return Err(io::Error::other(format!("GET {url} answered {status}: {user}")));
         }
         writeln!(io::stdout(), "ok: GET /proxy/github/user with alice's Auth0 token answered 200 as alice")
@@ -161,8 +164,8 @@ fn behaviour(behaviour: &Behaviour) -> &'static str {
     }
 }
 
-/// A folder that only this user can read, with a header line for each user of the demo, for `curl -H @FILE`: a token
-/// on a command line can be seen by every process of the machine.
+/// A folder that only this user can read, with the store's file, and a header line for each user of the demo, for
+/// `curl -H @FILE`: a token on a command line can be seen by every process of the machine.
 struct HeaderFiles(PathBuf);
 
 impl HeaderFiles {
