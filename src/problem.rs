@@ -1,7 +1,8 @@
 //! Answers of our own: problems (RFC 9457), their pages, and what the proxy says about itself (RFC 9728).
 
-use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Response, StatusCode};
+use hyper::http::HeaderMap;
+use hyper::http::header::{self, HeaderName, HeaderValue};
+use hyper::http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::body::Body;
@@ -133,7 +134,7 @@ fn document(kind: &'static str, text: String) -> Response<Body> {
 }
 
 /// Every text here is ours or was checked when the configuration was read; one that no header can carry is left out.
-fn insert_text(headers: &mut http::HeaderMap, name: HeaderName, text: &str) {
+fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
     }

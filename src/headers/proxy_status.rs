@@ -1,7 +1,8 @@
 //! `Proxy-Status` (RFC 9209), in which nobody but us speaks in our name.
 
-use http::StatusCode;
-use http::header::HeaderValue;
+use hyper::http::StatusCode;
+use hyper::http::header::HeaderValue;
+use hyper::http::response::Parts;
 
 use super::{ForwardError, PROXY_STATUS};
 
@@ -9,7 +10,7 @@ use super::{ForwardError, PROXY_STATUS};
 ///
 /// # Errors
 /// [`ForwardError::Loop`] if it said that the request came round: then the provider is this proxy.
-pub(super) fn speak_for_us_alone(head: &mut http::response::Parts) -> Result<(), ForwardError> {
+pub(super) fn speak_for_us_alone(head: &mut Parts) -> Result<(), ForwardError> {
     if !head.headers.contains_key(&PROXY_STATUS) {
         return Ok(());
     }

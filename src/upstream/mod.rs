@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderMap, HeaderValue};
-use http::uri::{Parts, PathAndQuery};
-use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use hyper::http::header::{self, HeaderMap, HeaderValue};
+use hyper::http::uri::Scheme;
+use hyper::http::uri::{Parts, PathAndQuery};
+use hyper::http::{Request, Response, StatusCode, Uri};
 
 use crate::body::{AtEnd, RequestBody, Upload};
 use crate::config::{BaseUrl, Config};
@@ -123,7 +124,7 @@ fn origin(base_url: &BaseUrl) -> std::io::Result<(Uri, HeaderValue)> {
     parts.path_and_query = Some(PathAndQuery::from_static("/"));
     let origin = Uri::from_parts(parts).map_err(std::io::Error::other)?;
     let is_default = match base_url.authority.port_u16() {
-        Some(port) => port == if base_url.scheme == http::uri::Scheme::HTTPS { 443 } else { 80 },
+        Some(port) => port == if base_url.scheme == Scheme::HTTPS { 443 } else { 80 },
         None => true,
     };
     let host = if is_default { base_url.authority.host() } else { base_url.authority.as_str() };

@@ -42,9 +42,15 @@ mod readme;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod renewal;
+#[cfg(test)]
+mod replicas;
+#[cfg(test)]
 mod routing;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod store;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::support::exact::upstream_saying;
 use crate::support::{Answer, Rig, Upstream, rig};
 
 /// Every code, its status and whose doing it is.
-const TABLE: [(&str, u16, &str); 27] = [
+const TABLE: [(&str, u16, &str); 29] = [
     ("bad_request", 400, "caller"),
     ("missing_token", 401, "caller"),
     ("invalid_token", 401, "caller"),
@@ -34,6 +34,8 @@ const TABLE: [(&str, u16, &str); 27] = [
     ("upstream_unreachable", 502, "provider"),
     ("upstream_tls", 502, "provider"),
     ("upstream_protocol", 502, "provider"),
+    ("provider_misconfigured", 502, "proxy"),
+    ("store_unavailable", 503, "proxy"),
     ("tenant_unavailable", 503, "tenant"),
     ("tenant_rate_limited", 503, "tenant"),
     ("tenant_misconfigured", 503, "tenant"),
