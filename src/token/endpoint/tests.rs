@@ -68,7 +68,7 @@ async fn meaning(status: u16, body: &str) -> String {
     match renew(&settings(&url, post())).await {
         Ok(granted) => {
             let refresh = granted.refresh_token.as_ref().map_or("-", |token| token.expose());
-            let life = granted.expires_in.map_or("-".to_owned(), |life| life.as_secs().to_string());
+            let life = granted.expires_in.map_or_else(|| "-".to_owned(), |life| life.as_secs().to_string());
             format!("{} {refresh} {life}", granted.access_token.expose())
         }
         Err(Failure { class, is_ambiguous, .. }) => {
@@ -94,7 +94,11 @@ async fn answers_mean_what_the_providers_mean_by_them() {
         (400, r#"{"error":"invalid_grant","error_description":"whatever"}"#, "dead_grant"),
         (403, r#"{"error":"invalid_grant"}"#, "dead_grant"),
         (400, r#"{"status":"BAD_REFRESH_TOKEN","message":"m"}"#, "dead_grant"),
-        (400, r#"{"error":"invalid_request","error_description":"Value passed for the token was invalid."}"#, "dead_grant"),
+        (
+            400,
+            r#"{"error":"invalid_request","error_description":"Value passed for the token was invalid."}"#,
+            "dead_grant",
+        ),
         (400, r#"{"error":{"code":190,"message":"m"}}"#, "dead_grant"),
         (400, r#"{"error":{"code":4,"message":"m"}}"#, "provider_4xx"),
         (400, r#"{"errors":[{"errorType":"invalid_grant"}]}"#, "dead_grant"),
