@@ -12,6 +12,9 @@ use crate::store::Store;
 /// What the turns are called in the store.
 const BUDGET: &str = "management";
 
+/// What the call itself may take: a turn at the very end of somebody's patience would serve nobody.
+const CALL: Duration = Duration::from_millis(500);
+
 /// This replica's part in the shared budget.
 pub(super) struct Fleet {
     store: Store,
@@ -34,7 +37,7 @@ impl Fleet {
         let patience = deadline.saturating_duration_since(self.clock.instant());
         let is_share = priority == Priority::Background && self.queued.load(Ordering::Relaxed) >= SHARE - 1;
         // As long as callers wait at the most: what is kept for background reads is never further away.
-        let horizon = if is_share { Duration::from_secs(60) } else { patience };
+        let horizon = if is_share { Duration::from_secs(60) } else { patience.saturating_sub(CALL) };
         match self.store.turn(BUDGET, self.interval, horizon).await {
             Ok(Some(pause)) if pause.is_zero() => Ok(()),
             Ok(Some(pause)) => {

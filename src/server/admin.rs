@@ -36,8 +36,8 @@ pub(super) fn spawn(listener: TcpListener, live: Arc<Live>, metrics: Metrics, mu
             };
             let (live, metrics, phases) = (Arc::clone(&live), metrics.clone(), phases.clone());
             let service = service_fn(move |request: Request<Incoming>| {
-                let is_draining = *phases.borrow() != Phase::Serve;
-                let answer = answer(&request, !is_draining && live.is_ready(), &metrics);
+                let lacks = if *phases.borrow() == Phase::Serve { live.lacks() } else { Some("draining") };
+                let answer = answer(&request, lacks, &metrics);
                 std::future::ready(Ok::<_, Infallible>(answer))
             });
             let connection =
@@ -47,15 +47,13 @@ pub(super) fn spawn(listener: TcpListener, live: Arc<Live>, metrics: Metrics, mu
     });
 }
 
-fn answer(request: &Request<Incoming>, is_ready: bool, metrics: &Metrics) -> Response<Body> {
+fn answer(request: &Request<Incoming>, lacks: Option<&str>, metrics: &Metrics) -> Response<Body> {
     let (status, kind, text) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/healthz") => (StatusCode::OK, TEXT, "alive\n".to_owned()),
-        (&Method::GET | &Method::HEAD, "/readyz") if is_ready => (StatusCode::OK, TEXT, "ready\n".to_owned()),
-        (&Method::GET | &Method::HEAD, "/readyz") => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            TEXT,
-            "not ready: no signing keys of the tenant, or draining\n".to_owned(),
-        ),
+        (&Method::GET | &Method::HEAD, "/readyz") => match lacks {
+            None => (StatusCode::OK, TEXT, "ready\n".to_owned()),
+            Some(lacks) => (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {lacks}\n")),
+        },
         (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, OPEN_METRICS, metrics.render()),
         _ => (StatusCode::NOT_FOUND, TEXT, "/healthz /readyz /metrics\n".to_owned()),
     };

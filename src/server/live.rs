@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -20,10 +21,14 @@ use crate::problem::Pages;
 use crate::provider::Providers;
 use crate::proxy::Proxy;
 use crate::store::Store;
+use crate::telemetry;
 use crate::telemetry::access::Book;
 use crate::telemetry::request_id::{RequestIds, random_digits};
 use crate::token::Tokens;
 use crate::upstream::Upstream;
+
+/// Between two looks at the store.
+const STORE_LOOK: Duration = Duration::from_secs(1);
 
 /// The proxy in force.
 pub(super) struct Live {
@@ -31,6 +36,7 @@ pub(super) struct Live {
     kept: Mutex<Kept>,
     surroundings: Surroundings,
     store: Store,
+    store_answers: AtomicBool,
     address: SocketAddr,
     pseudonym: String,
     request_ids: Arc<RequestIds>,
@@ -73,6 +79,7 @@ impl Live {
             kept: Mutex::new(kept),
             surroundings,
             store,
+            store_answers: AtomicBool::new(true),
             address,
             pseudonym,
             request_ids,
@@ -84,9 +91,30 @@ impl Live {
         self.proxy.load_full()
     }
 
+    /// What keeps callers from being served, if anything does.
+    pub(super) fn lacks(&self) -> Option<&'static str> {
+        if !self.has_keys() {
+            return Some("no signing keys of the tenant");
+        }
+        (!self.store_answers.load(Ordering::Relaxed)).then_some("no answer from the store")
+    }
+
     /// Whether callers can be verified.
-    pub(super) fn is_ready(&self) -> bool {
+    fn has_keys(&self) -> bool {
         self.proxy.load().verifier.has_keys()
+    }
+
+    /// Looks whether the store answers, again and again, for as long as the server lives.
+    pub(super) async fn watch_store(live: Weak<Self>) {
+        while let Some(live) = live.upgrade() {
+            let answers = live.store.ping().await;
+            let did_answer = live.store_answers.swap(answers.is_ok(), Ordering::Relaxed);
+            if let (true, Err(error)) = (did_answer, answers) {
+                tracing::error!(cause = %telemetry::chain(&error), "the store gives no answer");
+            }
+            drop(live);
+            tokio::time::sleep(STORE_LOOK).await;
+        }
     }
 
     pub(super) async fn reload(&self, mut config: Config) -> io::Result<Vec<&'static str>> {
@@ -104,7 +132,7 @@ impl Live {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        if self.is_ready() && tokio::time::timeout(patience, ready).await.is_err() {
+        if self.has_keys() && tokio::time::timeout(patience, ready).await.is_err() {
             tracing::warn!("the new configuration is in force, but its tenant's keys could not be fetched yet");
         }
         self.proxy.store(Arc::new(proxy));

@@ -76,6 +76,7 @@ impl Server {
         let live = Arc::new(Live::new(config, surroundings.clone(), store, proxy_address)?);
         let (phase, phases) = watch::channel(Phase::Serve);
         let listener = accept::proxy(proxy, Arc::clone(&live), &limits, surroundings.clock, phases.clone());
+        tokio::spawn(Live::watch_store(Arc::downgrade(&live)));
         admin::spawn(admin, Arc::clone(&live), surroundings.metrics, phases);
         Ok(Self { proxy: proxy_address, admin: admin_address, live, phase, listener, drain })
     }

@@ -50,6 +50,8 @@ mod routing;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod storage;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

@@ -1,0 +1,158 @@
+//! Bad days of the store and of its neighbours: what memory holds is served, and nothing is guessed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use idp_proxy::clock::Clock;
+use idp_proxy::command::dev::provider::{Behaviour, ProviderSettings, Side};
+use idp_proxy::command::dev::tenant::{Endpoint, Identity, TenantSettings, User};
+use idp_proxy::command::dev::{World, WorldSettings};
+use idp_proxy::config::Config;
+use idp_proxy::server::{Server, Surroundings};
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
+
+use crate::support::child::{Child, Signal};
+use crate::support::client;
+use crate::support::postgres::Postgres;
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+async fn serve(world: &World, store: &str, auth0: &str, more: &str) -> Server {
+    let toml = world.proxy_toml("127.0.0.1:0", store, KEY).replace("[auth0]\n", &format!("{more}\n[auth0]\n{auth0}\n"));
+    let config = Config::parse(&toml, Path::new("test.toml"), &BTreeMap::new()).unwrap_or_else(|f| panic!("{f}"));
+    let surroundings = Surroundings { clock: world.clock.clone(), ..Surroundings::default() };
+    let server = Server::start(config, surroundings).await.unwrap();
+    readiness(&server, 200).await;
+    server
+}
+
+async fn readiness(server: &Server, status: u16) -> String {
+    for _ in 0..1000 {
+        let answer = client::send(&server.admin().to_string(), "GET", "/readyz", &[], b"").await;
+        if answer.status == status {
+            return answer.text();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("/readyz did not become {status}");
+}
+
+async fn get(address: &str, token: &str, provider: &str) -> (u16, String) {
+    let authorization = format!("Bearer {token}");
+    let path = format!("/proxy/{provider}/user");
+    let answer = client::send(address, "GET", &path, &[("authorization", &authorization)], b"").await;
+    (answer.status, answer.code())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_store_memory_serves_and_nothing_rotating_is_renewed() {
+    let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
+    let store = Postgres::shared().database();
+    let server = serve(&world, &store, "", "").await;
+    let (address, alice, bob) = (server.proxy().to_string(), world.alice(), world.bob());
+    assert_eq!(get(&address, &alice, "bitbucket").await.0, 200);
+    let mut database = PgConnection::connect(&store).await.unwrap();
+    for table in ["grants", "leases", "marks"] {
+        let away = format!("ALTER TABLE {table} RENAME TO {table}_away");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(away)).execute(&mut database).await.unwrap();
+    }
+    assert_eq!(get(&address, &alice, "bitbucket").await.0, 200, "held in memory");
+    assert_eq!(get(&address, &bob, "github").await.0, 200, "needs no store");
+    assert_eq!(get(&address, &bob, "google").await, (503, "store_unavailable".to_owned()));
+    assert_eq!(readiness(&server, 503).await, "not ready: no answer from the store\n");
+    world.clock.advance(Duration::from_secs(3601));
+    assert_eq!(get(&address, &alice, "bitbucket").await, (503, "store_unavailable".to_owned()));
+    assert_eq!(world.bitbucket.calls(Side::Token), 0);
+    for table in ["grants", "leases", "marks"] {
+        let back = format!("ALTER TABLE {table}_away RENAME TO {table}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(back)).execute(&mut database).await.unwrap();
+    }
+    readiness(&server, 200).await;
+    assert_eq!(get(&address, &alice, "bitbucket").await.0, 200);
+    assert_eq!(get(&address, &bob, "google").await.0, 200);
+    assert_eq!((world.bitbucket.refreshes(), world.bitbucket.reuses()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sleeps_beyond_its_lease_does_not_spend_what_a_neighbour_has_spent() {
+    let life = Duration::from_secs(1);
+    let bitbucket = ProviderSettings { behaviour: Behaviour::Rotates { life }, ..WorldSettings::default().bitbucket };
+    let world = World::start(Clock::system(), WorldSettings { bitbucket, ..WorldSettings::default() }).await.unwrap();
+    let store = Postgres::shared().database();
+    let config = world.proxy_toml("127.0.0.1:0", &store, KEY) + "\n[limits]\ntenant_timeout = \"1s\"\n";
+    let sleeper = Child::serve(&config, &[]).await.ready().await;
+    let neighbour = Child::serve(&config, &[]).await.ready().await;
+    assert_eq!(get(&sleeper.proxy, &world.alice(), "bitbucket").await.0, 200);
+    tokio::time::sleep(life).await;
+
+    // The sleeper marks its attempt, and falls asleep before it hears that the mark was written.
+    let mut database = PgConnection::connect(&store).await.unwrap();
+    let mut holds = database.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM grants WHERE connection = 'bitbucket' FOR UPDATE").execute(&mut *holds).await.unwrap();
+    let sent = world.bitbucket.calls(Side::Token);
+    let call = tokio::spawn({
+        let (address, token) = (sleeper.proxy.clone(), world.alice());
+        async move { get(&address, &token, "bitbucket").await }
+    });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    sleeper.signal(Signal::STOP);
+    holds.commit().await.unwrap();
+    assert_eq!(world.bitbucket.calls(Side::Token), sent, "it was stopped before it sent anything");
+
+    // The neighbour waits for the lease to run out, and renews.
+    let mut answer = get(&neighbour.proxy, &world.alice(), "bitbucket").await;
+    for _ in 0..20 {
+        if answer.0 == 200 {
+            break;
+        }
+        answer = get(&neighbour.proxy, &world.alice(), "bitbucket").await;
+    }
+    assert_eq!(answer.0, 200);
+    sleeper.signal(Signal::CONT);
+    let _ = call.await.unwrap();
+    for _ in 0..5 {
+        tokio::time::sleep(life / 2).await;
+        for child in [&sleeper, &neighbour] {
+            assert_eq!(get(&child.proxy, &world.alice(), "bitbucket").await.0, 200);
+        }
+    }
+    assert_eq!(world.bitbucket.reuses(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_new_users_of_two_replicas_share_two_calls_a_second_and_none_is_refused_that_need_not_be() {
+    const USERS: usize = 500;
+    const BUDGET: &str = "management_rps = 2";
+    const PATIENCE: &str = "[limits]\ntoken_wait = \"8s\"";
+    let tenant = TenantSettings::default();
+    let world = World::start(Clock::system(), WorldSettings { tenant, ..WorldSettings::default() }).await.unwrap();
+    for user in 0..USERS {
+        let subject = format!("github|{user}");
+        world.tenant.add_user(User::new(&subject).with(Identity::new("github", user as u64)));
+        assert!(world.tenant.sign_in(&subject, "github"));
+    }
+    let store = Postgres::shared().database();
+    let replicas = [serve(&world, &store, BUDGET, PATIENCE).await, serve(&world, &store, BUDGET, PATIENCE).await];
+    let before = world.tenant.calls(Endpoint::Users);
+    let begun = world.clock.instant();
+    let calls = (0..USERS).map(|user| {
+        let (address, token) =
+            (replicas[user % 2].proxy().to_string(), world.tenant.token_for(&format!("github|{user}")));
+        tokio::spawn(async move { get(&address, &token, "github").await })
+    });
+    let calls: Vec<_> = calls.collect();
+    let mut served = 0;
+    for call in calls {
+        match call.await.unwrap() {
+            (200, _) => served += 1,
+            refused => assert_eq!(refused, (503, "tenant_rate_limited".to_owned())),
+        }
+    }
+    let (took, read) = (world.clock.instant() - begun, world.tenant.calls(Endpoint::Users) - before);
+    // Two a second for the eight seconds that a caller waits.
+    assert!((15..=17).contains(&served), "{served} served");
+    assert_eq!(read, served, "each call to the tenant served somebody");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
