@@ -1,5 +1,8 @@
 //! Several processes on one store, callers that leave, processes that die: no grant is lost but with a lost answer.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +18,7 @@ use crate::support::child::{self, Child, Signal};
 use crate::support::postgres::Postgres;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const PATH: &str = "/proxy/bitbucket/user";
 const USERS: usize = 20;
 const CALLERS: usize = 200;
 /// What the provider's access tokens live.
@@ -57,10 +61,10 @@ fn subject(user: usize) -> String {
 }
 
 /// Status and text of an answer; `None` if the process died over it.
-async fn ask(address: &str, token: &str) -> Option<(u16, String)> {
+async fn ask(address: &str, path: &str, token: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let request = format!(
-        "GET /proxy/bitbucket/user HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
          connection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.ok()?;
@@ -71,12 +75,12 @@ async fn ask(address: &str, token: &str) -> Option<(u16, String)> {
 }
 
 /// A caller who asks again and again, and every third time does not wait for the answer.
-async fn caller(address: String, token: String, number: usize, until: Instant, seen: Arc<Seen>) {
+async fn caller(address: String, path: &'static str, token: String, number: usize, until: Instant, seen: Arc<Seen>) {
     for round in number.. {
         if now() >= until {
             return;
         }
-        let call = ask(&address, &token);
+        let call = ask(&address, path, &token);
         let patience = if round % 3 == 0 { Duration::from_millis((round as u64 * 37) % 120) } else { child::PATIENCE };
         let Ok(Some((status, text))) = tokio::time::timeout(patience, call).await else {
             // It has left, or the process has died.
@@ -101,12 +105,17 @@ fn config(world: &World, store: &str, listen: &str) -> String {
     world.proxy_toml(listen, store, KEY) + "\n[limits]\ntenant_timeout = \"2s\"\n"
 }
 
-fn start_callers(world: &World, addresses: &[String], until: Instant) -> (Arc<Seen>, Vec<tokio::task::JoinHandle<()>>) {
+fn start_callers(
+    world: &World,
+    addresses: &[String],
+    path: &'static str,
+    until: Instant,
+) -> (Arc<Seen>, Vec<tokio::task::JoinHandle<()>>) {
     let seen = Arc::new(Seen::default());
     let calls = (0..CALLERS).map(|number| {
         let address = addresses[number % addresses.len()].clone();
         let token = world.tenant.token_for(&subject(number % USERS));
-        tokio::spawn(caller(address, token, number, until, Arc::clone(&seen)))
+        tokio::spawn(caller(address, path, token, number, until, Arc::clone(&seen)))
     });
     let calls = calls.collect();
     (seen, calls)
@@ -119,7 +128,7 @@ async fn two_processes_on_one_database_renew_each_grant_once_however_many_caller
     let first = Child::serve(&config(&world, &store, "127.0.0.1:0"), &[]).await;
     let second = Child::serve(&config(&world, &store, "127.0.0.1:0"), &[]).await;
     let until = now() + storm() / 2;
-    let (seen, calls) = start_callers(&world, &[first.proxy.clone(), second.proxy.clone()], until);
+    let (seen, calls) = start_callers(&world, &[first.proxy.clone(), second.proxy.clone()], PATH, until);
     for call in calls {
         call.await.unwrap();
     }
@@ -147,6 +156,70 @@ async fn one_process_on_a_file_survives_being_killed_as_well() {
     survive_kills(&world, &format!("sqlite:{}", file.display()), false).await;
 }
 
+/// A certified OpenID provider, which revokes a whole grant when a refresh token comes twice. `tests/run` installs it.
+struct Judge {
+    issuer: String,
+    refresh_tokens: Vec<String>,
+    /// Ends when its input does.
+    _process: std::process::Child,
+}
+
+impl Judge {
+    fn start() -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judge");
+        assert!(
+            folder.join("node_modules/oidc-provider").exists(),
+            "npm's oidc-provider is missing; tests/run installs it"
+        );
+        let mut command = Command::new("node");
+        command.args(["judge.js", &USERS.to_string(), &LIFE.as_secs().to_string()]).current_dir(folder);
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("node is there");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let users = told["users"].as_array().unwrap();
+        let refresh_tokens = users.iter().map(|user| user["refresh_token"].as_str().unwrap().to_owned()).collect();
+        Self { issuer: told["issuer"].as_str().unwrap().to_owned(), refresh_tokens, _process: process }
+    }
+
+    async fn report(&self) -> serde_json::Value {
+        reqwest::get(format!("{}/report", self.issuer)).await.unwrap().json().await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certified_provider_sees_no_refresh_token_twice() {
+    let judge = Judge::start();
+    let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
+    for (user, refresh_token) in judge.refresh_tokens.iter().enumerate() {
+        let identity = Identity::new("judge", format!("account-{user}").as_str());
+        let identity = identity.access_token("of-the-sign-in-and-long-dead").refresh_token(refresh_token).expires_in(1);
+        let signed_in = User::new(&subject(user)).with(identity);
+        world.tenant.add_user(User { last_login: Some(world.clock.now().minus(LIFE * 2)), ..signed_in });
+    }
+    let store = Postgres::shared().database();
+    let issuer = &judge.issuer;
+    let provider = format!(
+        "\n[providers.judge]\nconnection = \"judge\"\nbase_url = \"{issuer}\"\ntoken_url = \"{issuer}/token\"\n\
+         client_id = \"rp\"\nclient_secret = \"s3cret\"\nrotates = true\n"
+    );
+    let config = config(&world, &store, "127.0.0.1:0") + &provider;
+    let (first, second) = (Child::serve(&config, &[]).await, Child::serve(&config, &[]).await);
+    let until = now() + storm();
+    let addresses = [first.proxy.clone(), second.proxy.clone()];
+    let (seen, calls) = start_callers(&world, &addresses, "/proxy/judge/me", until);
+    for call in calls {
+        call.await.unwrap();
+    }
+    let report = judge.report().await;
+    assert_eq!((&report["revoked"], &report["refused"]), (&0.into(), &serde_json::json!([])), "{report}");
+    assert!(report["renewals"].as_u64().unwrap() >= USERS as u64 * 3, "{report}");
+    assert_eq!(seen.reconnect.load(Ordering::Relaxed), 0);
+    assert_eq!(seen.other.load(Ordering::Relaxed), 0);
+    assert!(seen.served.load(Ordering::Relaxed) > 1000, "{} served", seen.served.load(Ordering::Relaxed));
+}
+
 async fn survive_kills(world: &World, store: &str, has_neighbour: bool) {
     let neighbour = match has_neighbour {
         true => Some(Child::serve(&config(world, store, "127.0.0.1:0"), &[]).await),
@@ -157,7 +230,7 @@ async fn survive_kills(world: &World, store: &str, has_neighbour: bool) {
     let mut addresses = vec![address.clone()];
     addresses.extend(neighbour.as_ref().map(|neighbour| neighbour.proxy.clone()));
     let until = now() + storm();
-    let (seen, calls) = start_callers(world, &addresses, until);
+    let (seen, calls) = start_callers(world, &addresses, PATH, until);
     let mut kills = 0;
     while now() + Duration::from_secs(4) < until {
         tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -178,11 +251,11 @@ async fn survive_kills(world: &World, store: &str, has_neighbour: bool) {
     // Whoever was not told to connect anew has a token that is good.
     for user in 0..USERS {
         let token = world.tenant.token_for(&subject(user));
-        let mut answer = ask(&address, &token).await.unwrap();
+        let mut answer = ask(&address, PATH, &token).await.unwrap();
         let begun = now();
         while answer.0 >= 500 && now() - begun < Duration::from_secs(20) {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            answer = ask(&address, &token).await.unwrap();
+            answer = ask(&address, PATH, &token).await.unwrap();
         }
         let (status, text) = answer;
         assert!(status == 200 || (status == 403 && text.contains("reconnect_required")), "{status}: {text}");
