@@ -50,6 +50,9 @@ enum Command {
         /// Describe what runs as one JSON object
         #[arg(long)]
         json: bool,
+        /// Have something go wrong: lost-answer=bitbucket, revoked=google, tenant-busy=30s, tenant-down=10s, slow=500ms
+        #[arg(long = "fault", value_name = "NAME=VALUE", value_parser = dev::Mischief::parse)]
+        faults: Vec<dev::Mischief>,
     },
     /// Look after the token store
     Store {
@@ -95,7 +98,7 @@ impl Exit {
 pub fn main() -> ExitCode {
     let exit = match Arguments::parse().command {
         Command::Serve { config } => serve::run(&config, &ProcessEnv),
-        Command::Dev { listen, once, json } => dev::run(listen, once, json),
+        Command::Dev { listen, once, json, faults } => dev::run(&dev::Options { listen, once, json, faults }),
         Command::Store { action } => store::run(action, &ProcessEnv),
         Command::Check { config, json } => {
             let color = io::stdout().is_terminal() && ProcessEnv.allows_color();

@@ -12,6 +12,11 @@ pub(super) fn duration(item: &Item<'_>) -> Result<Duration, Invalid> {
     parse(item.as_text().map_err(|wrong_type| wrong_type.hint(FORMS))?)
 }
 
+/// Reads the same from a command line.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    parse(text).ok()
+}
+
 fn parse(text: &str) -> Result<Duration, Invalid> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

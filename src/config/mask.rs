@@ -11,6 +11,9 @@ const TELLTALES: [&str; 8] = ["secret", "passw", "privat", "api_key", "api-key",
 /// The keys whose values are secrets; what is nearly one of them is taken for it.
 const SECRET_KEYS: [&str; 2] = ["client_secret", "private_key"];
 
+/// Those that other keys are too near to.
+const EXACTLY: [&str; 2] = ["client_key", "keys"];
+
 /// `text` with the characters of every secret replaced by as many bytes of `*`, so that positions stay what they were.
 pub(super) fn mask(text: &str) -> String {
     let mut hidden = secrets(text);
@@ -67,7 +70,8 @@ fn is_secret(key: &str) -> bool {
         return false;
     }
     let key = key.to_ascii_lowercase();
-    TELLTALES.iter().any(|telltale| key.contains(telltale))
+    EXACTLY.contains(&&*key)
+        || TELLTALES.iter().any(|telltale| key.contains(telltale))
         || SECRET_KEYS.iter().any(|secret| strsim::damerau_levenshtein(&key, secret) <= 3)
 }
 

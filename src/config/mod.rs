@@ -30,9 +30,11 @@ mod syntax;
 mod url;
 mod value;
 
+pub use duration::parse_duration;
 pub use env::{Env, ProcessEnv};
 pub use fault::Faults;
 pub use file::known_keys;
+pub use reader::nearest;
 use rule::Rule;
 pub use store::key_bytes;
 

@@ -284,7 +284,7 @@ impl<'r, 'a> Table<'r, 'a> {
 }
 
 /// The one of `known` that `word` was probably meant to be, by the measure rustc uses for misspelt names.
-pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     // The distance takes time in proportion to the product of both lengths.
     let word = Some(word).filter(|word| word.len() <= 64)?.to_lowercase();
     let within = word.chars().count().max(3) / 3;

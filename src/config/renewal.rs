@@ -28,7 +28,8 @@ pub(super) fn renewal(table: &mut Table<'_, '_>) -> Option<Renewal> {
     let grant = table.or("refresh_grant", RefreshGrant::RefreshToken, text(grant));
     let params = params(table);
     let scope = table.optional("scope", text(not_empty));
-    let rotates = table.or("rotates", false, boolean);
+    // What nobody knows to be kept is taken for replaced: the store then has it, and no second one is spent.
+    let rotates = table.or("rotates", true, boolean);
     let lifetime = table.optional("lifetime", duration);
     if !CLIENT.iter().any(|key| table.has(key)) {
         return None;

@@ -14,7 +14,7 @@ pub(super) enum Reading {
 }
 
 /// Codes by which providers say that a refresh token is not accepted any more.
-const DEAD: [&str; 9] = [
+const DEAD: [&str; 7] = [
     "invalid_grant",
     // GitHub.
     "bad_refresh_token",
@@ -24,8 +24,6 @@ const DEAD: [&str; 9] = [
     "invalid_refresh_token",
     "token_revoked",
     "token_expired",
-    "invalid_auth",
-    "account_inactive",
     "interaction_required",
 ];
 
@@ -40,6 +38,10 @@ const CLIENT: [&str; 6] = [
     "invalid_client_id",
     "invalid_team_for_non_distributed_app",
 ];
+
+/// Codes by which they say that they have failed themselves, also with status 200 (Slack).
+const FAILED: [&str; 5] =
+    ["server_error", "temporarily_unavailable", "internal_error", "fatal_error", "service_unavailable"];
 
 /// X says `invalid_request` with this for a dead refresh token.
 const X_DEAD: &str = "Value passed for the token was invalid.";
@@ -98,6 +100,7 @@ fn refusal(fields: &Map<String, Value>) -> Option<Class> {
         _ if DEAD.contains(&code) => Class::DeadGrant,
         "invalid_request" if describes == Some(X_DEAD) => Class::DeadGrant,
         _ if CLIENT.contains(&code) => Class::WrongClient,
+        _ if FAILED.contains(&code) => Class::Provider5xx,
         _ => Class::Provider4xx,
     })
 }

@@ -117,6 +117,8 @@ impl TokenEndpoint {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .timeout(timeout)
+            // A connection that never came to be has spent nothing, which is known only if it has a limit of its own.
+            .connect_timeout(timeout / 2)
             // A connection that was closed while it was idle would make an answer look lost that was never asked for.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("idp-proxy/", env!("CARGO_PKG_VERSION")))
@@ -144,7 +146,10 @@ impl TokenEndpoint {
             match self.send(self.request(spent, index)?).await {
                 Err(failure) if failure.class == Class::WrongClient => refused = failure,
                 answer => {
-                    self.secret.store(index, Ordering::Relaxed);
+                    // Only who was let in had the right secret.
+                    if is_let_in(&answer) {
+                        self.secret.store(index, Ordering::Relaxed);
+                    }
                     return answer;
                 }
             }
@@ -156,11 +161,15 @@ impl TokenEndpoint {
         let mut response = request.send().await.map_err(|error| lost(&error))?;
         let (status, retry_after) = (response.status(), retry_after(response.headers().get(header::RETRY_AFTER)));
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(Failure::ambiguous(Class::Malformed));
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                // A refusal is one however it ends.
+                Ok(Some(_)) | Err(_) if status.is_client_error() => break,
+                Ok(Some(_)) => return Err(Failure::ambiguous(Class::Malformed)),
+                Err(error) => return Err(lost(&error)),
             }
-            body.extend_from_slice(&chunk);
         }
         let mut answer = judge(status, &body);
         if let Err(failure) = &mut answer
@@ -234,14 +243,19 @@ fn lost(error: &reqwest::Error) -> Failure {
 fn judge(status: StatusCode, body: &[u8]) -> Result<Granted, Failure> {
     match answer::read(body) {
         Some(Reading::Granted(granted)) if status.is_success() => Ok(granted),
+        Some(Reading::Refused(Class::Provider5xx)) => Err(Failure::ambiguous(Class::Provider5xx)),
         Some(Reading::Refused(class)) if !status.is_server_error() => Err(Failure::clean(class)),
         _ if status.is_success() => Err(Failure::ambiguous(Class::Malformed)),
         _ if status == StatusCode::UNAUTHORIZED => Err(Failure::clean(Class::WrongClient)),
         _ if status.is_client_error() => Err(Failure::clean(Class::Provider4xx)),
         _ if status.is_server_error() => Err(Failure::ambiguous(Class::Provider5xx)),
-        // A redirect is not followed: nobody knows what was done before it.
-        _ => Err(Failure::ambiguous(Class::Malformed)),
+        // A redirect leads to where renewals are taken, so none was taken here. It is not followed.
+        _ => Err(Failure::clean(Class::Malformed)),
     }
+}
+
+fn is_let_in(answer: &Result<Granted, Failure>) -> bool {
+    answer.as_ref().map_or_else(|failure| failure.class == Class::DeadGrant, |_| true)
 }
 
 fn retry_after(value: Option<&HeaderValue>) -> Option<Duration> {

@@ -165,3 +165,24 @@ async fn a_busy_port_ends_with_1_and_names_the_address() {
     assert!(child.log().contains(&address), "{}", child.log());
     assert_eq!(child.out(), "");
 }
+
+#[tokio::test]
+async fn what_is_to_go_wrong_does_and_what_is_misspelt_is_told() {
+    let mut child = dev(&["--json", "--fault", "revoked=bitbucket", "--fault", "slow=20ms"]);
+    let world: Value = serde_json::from_str(&child.printed("{").await).unwrap();
+    let address = |party: &str| world[party].as_str().unwrap().trim_start_matches("http://").to_owned();
+    (child.proxy, child.admin) = (address("proxy"), address("admin"));
+    let child = ready(child).await;
+    let alice = world["users"][0]["token"].as_str().unwrap();
+    // Refused by the provider, not renewed either, and said so.
+    let mut answer = child.get(alice, "/proxy/bitbucket/user").await;
+    if answer.status == 401 {
+        answer = child.get(alice, "/proxy/bitbucket/user").await;
+    }
+    assert_eq!((answer.status, answer.code().as_str()), (403, "reconnect_required"), "{}", answer.text());
+    assert_eq!(child.get(alice, "/proxy/google/user").await.status, 200);
+
+    let mut misspelt = dev(&["--fault", "revokd=bitbucket"]);
+    assert_eq!(misspelt.exit().await.code(), Some(2));
+    assert!(misspelt.log().contains("did you mean revoked?"), "{}", misspelt.log());
+}

@@ -75,7 +75,13 @@ async fn ask(address: &str, path: &str, token: &str) -> Option<(u16, String)> {
 }
 
 /// A caller who asks again and again, and every third time does not wait for the answer.
-async fn caller(address: String, path: &'static str, token: String, number: usize, until: Instant, seen: Arc<Seen>) {
+async fn caller(
+    (address, path): (String, &'static str),
+    token: String,
+    number: usize,
+    until: Instant,
+    seen: Arc<Seen>,
+) {
     for round in number.. {
         if now() >= until {
             return;
@@ -115,7 +121,7 @@ fn start_callers(
     let calls = (0..CALLERS).map(|number| {
         let address = addresses[number % addresses.len()].clone();
         let token = world.tenant.token_for(&subject(number % USERS));
-        tokio::spawn(caller(address, path, token, number, until, Arc::clone(&seen)))
+        tokio::spawn(caller((address, path), token, number, until, Arc::clone(&seen)))
     });
     let calls = calls.collect();
     (seen, calls)

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use idp_proxy::clock::Clock;
+use idp_proxy::command::dev::fault::Fault;
 use idp_proxy::command::dev::provider::{Behaviour, ProviderSettings, Side};
 use idp_proxy::command::dev::tenant::{Endpoint, Identity, TenantSettings, User};
-use idp_proxy::command::dev::{World, WorldSettings};
+use idp_proxy::command::dev::{ALICE, World, WorldSettings};
 use idp_proxy::config::Config;
 use idp_proxy::server::{Server, Surroundings};
 use sqlx::Connection;
@@ -16,6 +17,8 @@ use sqlx::postgres::PgConnection;
 use crate::support::child::{Child, Signal};
 use crate::support::client;
 use crate::support::postgres::Postgres;
+
+mod steps;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -70,6 +73,8 @@ async fn without_the_store_memory_serves_and_nothing_rotating_is_renewed() {
         sqlx::raw_sql(sqlx::AssertSqlSafe(back)).execute(&mut database).await.unwrap();
     }
     readiness(&server, 200).await;
+    // Callers share a failure for a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(get(&address, &alice, "bitbucket").await.0, 200);
     assert_eq!(get(&address, &bob, "google").await.0, 200);
     assert_eq!((world.bitbucket.refreshes(), world.bitbucket.reuses()), (1, 0));

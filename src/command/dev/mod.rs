@@ -9,10 +9,12 @@ mod credentials;
 mod encoding;
 pub mod fault;
 pub mod http;
+mod mischief;
 pub mod provider;
 mod run;
 pub mod tenant;
 mod world;
 
-pub(super) use run::run;
+pub(super) use mischief::Mischief;
+pub(super) use run::{Options, run};
 pub use world::{ALICE, BOB, World, WorldSettings};

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::provider::Behaviour;
+use super::mischief::{self, Mischief};
+use super::provider::{Behaviour, RefreshToken};
 use super::{ALICE, BOB, World, WorldSettings};
 use crate::clock::Clock;
 use crate::command::process::{self, Ending};
@@ -22,8 +23,25 @@ use crate::telemetry::metrics::Metrics;
 /// Callers' tokens of the simulated tenant live as long as Auth0's do by default.
 const TOKEN_LIFE_SECONDS: u64 = 86_400;
 
+/// How long Google's and Bitbucket's access tokens live: so short that one sees them renewed.
+const GOOGLE_LIFE: Duration = Duration::from_secs(60);
+const BITBUCKET_LIFE: Duration = Duration::from_secs(20);
+
+/// What was asked for on the command line.
+pub(in crate::command) struct Options {
+    /// Where the proxy listens.
+    pub(in crate::command) listen: SocketAddr,
+    /// Make one call and end.
+    pub(in crate::command) once: bool,
+    /// Describe what runs in JSON.
+    pub(in crate::command) json: bool,
+    /// What is to go wrong.
+    pub(in crate::command) faults: Vec<Mischief>,
+}
+
 /// Runs the command.
-pub(in crate::command) fn run(listen: SocketAddr, once: bool, json: bool) -> Exit {
+pub(in crate::command) fn run(options: &Options) -> Exit {
+    let listen = options.listen;
     if !listen.ip().is_loopback() {
         // Its tenant believes everybody, so it is for this machine alone.
         let _ = writeln!(io::stderr(), "error: dev listens on loopback only, and {} is not", listen.ip());
@@ -38,7 +56,7 @@ pub(in crate::command) fn run(listen: SocketAddr, once: bool, json: bool) -> Exi
         Err(error) => return complain(&error),
     };
     let surroundings = Surroundings { clock: Clock::system(), metrics, log: Some(log.clone()) };
-    let ran = runtime.block_on(dev(listen, once, json, surroundings));
+    let ran = runtime.block_on(dev(options, surroundings));
     runtime.shutdown_timeout(Duration::from_millis(100));
     log.flush();
     match ran {
@@ -47,28 +65,34 @@ pub(in crate::command) fn run(listen: SocketAddr, once: bool, json: bool) -> Exi
     }
 }
 
-async fn dev(listen: SocketAddr, once: bool, json: bool, surroundings: Surroundings) -> io::Result<()> {
+async fn dev(options: &Options, surroundings: Surroundings) -> io::Result<()> {
     let mut ending = Ending::listen()?;
-    let world = World::start(surroundings.clock.clone(), WorldSettings::default()).await?;
+    let mut settings = WorldSettings::default();
+    settings.google.behaviour = Behaviour::Expires { life: GOOGLE_LIFE, refresh_token: RefreshToken::Always };
+    settings.bitbucket.behaviour = Behaviour::Rotates { life: BITBUCKET_LIFE };
+    let world = World::start(surroundings.clock.clone(), settings).await?;
     let headers = HeaderFiles::create(&world)?;
     let key = crate::store::fresh_key().map_err(io::Error::other)?;
     let store = format!("sqlite:{}", headers.path("grants.db").display());
-    let text = world.proxy_toml(&listen.to_string(), &store, &key);
+    let text = world.proxy_toml(&options.listen.to_string(), &store, &key);
     let config = Config::parse(&text, Path::new("dev"), &ProcessEnv).map_err(io::Error::other)?;
     let server = Server::start(config, surroundings).await?;
     let demo = Demo { world, server };
-    if once {
+    if options.once {
         return demo.once().await;
     }
     let mut out = io::stdout().lock();
-    if json {
+    if options.json {
         writeln!(out, "{}", demo.json())?;
     } else {
         out.write_all(demo.banner(&headers).as_bytes())?;
     }
     out.flush()?;
     drop(out);
-    ending.signal().await;
+    tokio::select! {
+        () = ending.signal() => {}
+        () = mischief::happen(&demo.world, &options.faults) => {}
+    }
     process::drain(demo.server, &mut ending).await;
     Ok(())
 }

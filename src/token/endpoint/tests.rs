@@ -111,7 +111,9 @@ async fn answers_mean_what_the_providers_mean_by_them() {
         (200, "<html>", "malformed, perhaps spent"),
         (200, r#"{"access_token":""}"#, "malformed, perhaps spent"),
         (200, r#"{"token_type":"Bearer"}"#, "malformed, perhaps spent"),
-        (302, "", "malformed, perhaps spent"),
+        (302, "", "malformed"),
+        (200, r#"{"ok":false,"error":"internal_error"}"#, "provider_5xx, perhaps spent"),
+        (400, r#"{"error":"temporarily_unavailable"}"#, "provider_5xx, perhaps spent"),
     ];
     for (status, body, expected) in rows {
         assert_eq!(meaning(status, body).await, expected, "{status} {body}");

@@ -26,6 +26,18 @@ fn an_inline_secret_is_never_shown() {
 }
 
 #[test]
+fn the_keys_of_the_store_and_of_a_connections_client_are_never_shown_either() {
+    for table in [
+        "[store]\nurl = \"postgres://me:hunter2@host/db\"\nkeys = [\"hunter2\"]\nkyes = 1",
+        "[providers.google]\nclient_key = \"hunter2\"\nclient_secret = [\"hunter2\", \"hunter2\"]\nnonsense = 1",
+    ] {
+        let faults = faults(&with_auth0("", table));
+        let everything = format!("{faults} {faults:?} {} {}", faults.render(true), faults.to_json());
+        assert!(!everything.contains("hunter"), "{everything}");
+    }
+}
+
+#[test]
 fn a_masked_secret_keeps_its_place() {
     let text = with_auth0("client_secret", "client_secret = \"hunter2\"\nprivate_key = { file = \"no.pem\" }")
         .replace("client_secret = \"hunter2\"", "client_secret = \"hunter2\" = 1");

@@ -42,7 +42,7 @@ fn two_tables_on_one_connection_share_a_client_and_may_not_differ() {
     let shared = config(&with(&format!("{google}{gmail}")));
     assert!(shared.providers["gmail"].renewal.is_some());
     assert_eq!(shared.providers["gmail"].renewal, shared.providers["google"].renewal);
-    let other = "token_url = \"https://oauth2.googleapis.com/token\"\nclient_id = \"c\"\nclient_secret = \"d\"";
+    let other = "token_url = \"https://oauth2.googleapis.com/token\"\nclient_id = \"c\"\nclient_secret = \"d\"\nrotates = false";
     let fault = the_fault(&with(&format!("{google}{gmail}{other}")));
     assert!(fault.message.ends_with("renew the tokens of one connection differently"), "{}", fault.message);
 }
