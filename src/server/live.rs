@@ -1,6 +1,6 @@
 //! The configuration in force, and what of the last one lives on when it is replaced.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use super::Surroundings;
 use crate::auth0::Tenant;
 use crate::caller::Verifier;
-use crate::config::Config;
+use crate::config::{Config, Renewal};
 use crate::cors::Cors;
 use crate::headers::Rules;
 use crate::problem::Pages;
@@ -104,6 +104,12 @@ impl Live {
         self.proxy.load().verifier.has_keys()
     }
 
+    /// Waits until no renewal is under way: one that is cut off may lose a refresh token.
+    pub(super) async fn settled(&self) {
+        let proxy = self.proxy();
+        proxy.tokens.settled().await;
+    }
+
     /// Looks whether the store answers, again and again, for as long as the server lives.
     pub(super) async fn watch_store(live: Weak<Self>) {
         while let Some(live) = live.upgrade() {
@@ -163,7 +169,7 @@ impl Kept {
         if !same_tenant || requires_scopes(&config) != requires_scopes(&old.config) {
             return Self::new(config, surroundings, store);
         }
-        let tokens = if connections(&config) == connections(&old.config) {
+        let tokens = if renewals(&config) == renewals(&old.config) {
             Arc::clone(&old.tokens)
         } else {
             Arc::new(Tokens::new(&config, &old.tenant, store, &surroundings.metrics, &surroundings.clock)?)
@@ -217,8 +223,9 @@ fn requires_scopes(config: &Config) -> bool {
     config.providers.values().any(|provider| !provider.require.is_empty())
 }
 
-fn connections(config: &Config) -> BTreeSet<&str> {
-    config.providers.values().map(|provider| provider.connection.as_str()).collect()
+/// The connections, and how their tokens are renewed.
+fn renewals(config: &Config) -> BTreeMap<&str, Option<&Renewal>> {
+    config.providers.values().map(|provider| (provider.connection.as_str(), provider.renewal.as_ref())).collect()
 }
 
 /// Builds what a request visits.

@@ -107,7 +107,11 @@ impl Server {
     /// had to be cut.
     pub async fn stop(self) -> bool {
         self.phase.send_replace(Phase::Drain);
-        let finished = tokio::time::timeout(self.drain, self.listener.all_closed()).await.is_ok();
+        let finish = async {
+            self.listener.all_closed().await;
+            self.live.settled().await;
+        };
+        let finished = tokio::time::timeout(self.drain, finish).await.is_ok();
         self.phase.send_replace(Phase::End);
         finished
     }

@@ -39,6 +39,11 @@ where
         Self(Arc::default())
     }
 
+    /// Whether none is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Joins the flight for `key`, or starts it as `fly`.
     ///
     /// `fly` must leave its outcome where later callers look before it ends: from then on they start a new flight.

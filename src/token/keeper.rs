@@ -29,8 +29,12 @@ const WAIT: Duration = Duration::from_millis(250);
 const PERSIST_PAUSE: Duration = Duration::from_millis(200);
 /// What reading and marking a record may take under a lease.
 const STORE_TIME: Duration = Duration::from_secs(5);
+/// After a renewal ahead of need that brought nothing, the next waits this long, or a quarter of the life that is left.
+const BEHIND_REST: Duration = Duration::from_secs(10);
 /// How far a provider's clock may be ahead of ours, and a request be on its way.
 const SKEW: Duration = Duration::from_secs(1);
+/// Between two looks whether renewals are under way, at the end.
+const SETTLE: Duration = Duration::from_millis(20);
 /// Callers within this time after a failed renewal share the failure.
 const FAILURE_REST: Duration = Duration::from_secs(1);
 
@@ -187,6 +191,13 @@ impl Keeper {
         inner.fly(origin, demand).await.ok().filter(|newer| newer.born != held.born)
     }
 
+    /// Waits until no renewal is under way: one that is cut off may lose a refresh token.
+    pub(super) async fn settled(&self) {
+        while !self.0.flights.is_empty() {
+            tokio::time::sleep(SETTLE).await;
+        }
+    }
+
     /// Takes note that the provider refused `held`.
     pub(super) fn refuse(&self, held: &Held) {
         held.refused.store(self.0.clock.now().unix_millis(), Ordering::Relaxed);
@@ -250,9 +261,12 @@ impl Inner {
     }
 
     fn publish(&self, key: Arc<Key>, grant: &Grant, lineage: Lineage, demand: Demand) -> Landed {
-        let Some(held) = Held::new(grant, lineage, demand.refused.is_some()) else {
+        let Some(mut held) = Held::new(grant, lineage, demand.refused.is_some()) else {
             return self.refuse(key, lineage, Cause::Unusable);
         };
+        if let Some(previous) = self.held.get(&key).filter(|previous| previous.born == held.born) {
+            held.go_on_from(&previous, self.clock.now());
+        }
         let held = Arc::new(held);
         self.held.insert(key, Arc::clone(&held));
         Ok(held)
@@ -402,6 +416,20 @@ impl Held {
             refused: AtomicU64::new(0),
             after_refusal,
         })
+    }
+}
+
+impl Held {
+    /// It is the same token still: what is known of it stays known, and a renewal that brought no other is not tried
+    /// again at once.
+    fn go_on_from(&mut self, previous: &Self, now: Timestamp) {
+        self.refused = AtomicU64::new(previous.refused.load(Ordering::Relaxed));
+        self.after_refusal |= previous.after_refusal;
+        if let (Some(renew_at), Some(expires)) = (self.renew_at, self.expires)
+            && renew_at <= now
+        {
+            self.renew_at = Some(now.plus((expires.since(now) / 4).min(BEHIND_REST)));
+        }
     }
 }
 

@@ -77,6 +77,11 @@ impl Tokens {
         Ok(Self { users, keeper, metrics: metrics.clone() })
     }
 
+    /// Waits until no renewal is under way.
+    pub async fn settled(&self) {
+        self.keeper.settled().await;
+    }
+
     /// The caller's access token for `call`, and how it was found.
     ///
     /// # Errors

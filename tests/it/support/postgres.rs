@@ -91,6 +91,9 @@ fn binaries() -> PathBuf {
     found.expect("PostgreSQL's server is missing; tests/run installs it (Debian: apt-get install postgresql)")
 }
 
+/// A port that the system does not hand out by itself: the tests beside this one take those all the time.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let first = 15_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (first..first + 1000).find(is_free).expect("a free port")
 }
