@@ -136,8 +136,9 @@ impl Sql {
              RETURNING next - $2 - {now} AS pause"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(budget).bind(micros(interval)).bind(micros(horizon));
-        let row = query.fetch_optional(&self.pool).await?;
-        let pause: Option<i64> = row.map(|row| row.try_get("pause")).transpose()?;
+        // To the end: on SQLite the row comes before the commit does.
+        let rows = query.fetch_all(&self.pool).await?;
+        let pause: Option<i64> = rows.first().map(|row| row.try_get("pause")).transpose()?;
         Ok(pause.map(from_micros))
     }
 

@@ -22,7 +22,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// The largest head of an answer, in bytes, and in HTTP/1.1 also how much of a body is read ahead.
-const ANSWER_HEAD_BYTES_MAX: usize = 256 * 1024;
+const ANSWER_HEAD_BYTES_MAX: usize = 128 * 1024;
 
 type Cause = Box<dyn StdError + Send + Sync>;
 
