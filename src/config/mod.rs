@@ -204,6 +204,17 @@ pub enum ClientProof {
     Nothing,
 }
 
+impl ClientProof {
+    /// How many calls it may take until one is accepted.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        match self {
+            Self::Post(secrets) | Self::Basic(secrets) => u32::try_from(secrets.len()).unwrap_or(1).max(1),
+            Self::PrivateKey(_) | Self::Nothing => 1,
+        }
+    }
+}
+
 /// How a renewal's request is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshBody {

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use super::Surroundings;
 use crate::auth0::Tenant;
 use crate::caller::Verifier;
-use crate::config::{Config, Renewal};
+use crate::config::{Config, Provider, Renewal};
 use crate::cors::Cors;
 use crate::headers::Rules;
 use crate::problem::Pages;
@@ -127,6 +127,11 @@ impl Live {
         let (kept, needs_restart) = {
             let old = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let needs_restart = keep_fixed(&mut config, &old.config);
+            let rotates = |provider: &Provider| provider.renewal.as_ref().is_some_and(|renewal| renewal.rotates);
+            if !self.store.is_durable() && config.providers.values().any(rotates) {
+                let why = "a provider that rotates needs the new [store] first, and that needs a restart";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
             (Kept::succeed(config, &old, &self.surroundings, &self.store)?, needs_restart)
         };
         let proxy = assemble(&kept, &self.surroundings, self.address, &self.pseudonym, &self.request_ids)?;

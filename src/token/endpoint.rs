@@ -243,8 +243,9 @@ fn lost(error: &reqwest::Error) -> Failure {
 fn judge(status: StatusCode, body: &[u8]) -> Result<Granted, Failure> {
     match answer::read(body) {
         Some(Reading::Granted(granted)) if status.is_success() => Ok(granted),
-        Some(Reading::Refused(Class::Provider5xx)) => Err(Failure::ambiguous(Class::Provider5xx)),
-        Some(Reading::Refused(class)) if !status.is_server_error() => Err(Failure::clean(class)),
+        // It answers that it did nothing, whatever the status.
+        Some(Reading::Refused(_)) if status.is_server_error() => Err(Failure::clean(Class::Provider5xx)),
+        Some(Reading::Refused(class)) => Err(Failure::clean(class)),
         _ if status.is_success() => Err(Failure::ambiguous(Class::Malformed)),
         _ if status == StatusCode::UNAUTHORIZED => Err(Failure::clean(Class::WrongClient)),
         _ if status.is_client_error() => Err(Failure::clean(Class::Provider4xx)),

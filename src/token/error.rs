@@ -95,6 +95,11 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Whether it passes without anybody's doing.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Tenant(_) | Self::Renewal { .. } | Self::TooSlow | Self::Died)
+    }
+
     /// The connection at which the user must sign in (anew), if that is what it takes.
     #[must_use]
     pub fn connection(&self) -> Option<&str> {

@@ -64,7 +64,7 @@ struct Endpoint {
     provider: Arc<str>,
     client: TokenEndpoint,
     terms: Terms,
-    /// How long one call can take.
+    /// How long a renewal can take: a call for each of the client's secrets.
     timeout: Duration,
 }
 
@@ -122,7 +122,7 @@ impl Keeper {
                 provider: Arc::from(name.as_str()),
                 client: TokenEndpoint::new(renewal, timeout, clock)?,
                 terms: Terms::of(renewal),
-                timeout,
+                timeout: timeout * renewal.proof.tries(),
             });
         }
         let mut random = [0_u8; 16];
@@ -153,12 +153,13 @@ impl Keeper {
         let inner = &self.0;
         let now = inner.clock.now();
         let mut demand = Demand { min_validity, ..Demand::default() };
-        if let Some(held) = inner.held.get(&origin.key) {
+        let held = inner.held.get(&origin.key);
+        if let Some(held) = &held {
             if held.serves(origin, now, min_validity) {
-                if held.renew_at.is_some_and(|at| at <= now) {
+                if held.renew_at.is_some_and(|at| at <= now) && inner.recent_refusal(origin).is_none() {
                     drop(inner.join(origin, Demand { is_behind: true, ..Demand::default() }));
                 }
-                return Ok((held, Outcome::Hit));
+                return Ok((Arc::clone(held), Outcome::Hit));
             }
             match held.refused_for(now) {
                 // Refused again after a renewal: once more when it has rested, not at each call.
@@ -171,7 +172,15 @@ impl Keeper {
             }
         }
         // Boxed: what is rare must not make every request's future larger.
-        Box::pin(inner.fly(origin, demand)).await.map(|held| (held, Outcome::Renewed))
+        match Box::pin(inner.fly(origin, demand)).await {
+            Ok(held) => Ok((held, Outcome::Renewed)),
+            // What passes by itself takes nobody a token that still lives.
+            Err(error) if error.is_passing() => {
+                let held = held.filter(|held| held.is_living(inner.clock.now()));
+                held.map(|held| (held, Outcome::ServedOn)).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// After the provider refused `held`: a newer token if there is one or can be had.
@@ -226,6 +235,10 @@ impl Held {
         self.after_refusal && self.expires.is_none_or(|expires| now.plus(SKEW) < expires)
     }
 
+    fn is_living(&self, now: Timestamp) -> bool {
+        self.refused.load(Ordering::Relaxed) == 0 && self.expires.is_none_or(|expires| now < expires)
+    }
+
     fn refused_for(&self, now: Timestamp) -> Option<Duration> {
         let at = self.refused.load(Ordering::Relaxed);
         (at != 0).then(|| now.since(Timestamp::from_unix_millis(at)))
@@ -235,15 +248,18 @@ impl Held {
 impl Inner {
     /// Waits for a flight, but not longer than a caller may.
     async fn fly(self: &Arc<Self>, origin: &Origin, demand: Demand) -> Result<Arc<Held>, TokenError> {
-        if let Some(refusal) = self.refusals.get(&origin.key) {
-            let age = self.clock.instant().saturating_duration_since(refusal.at);
-            if age < refusal.rest && refusal.lineage == origin.seed.lineage {
-                return Err(refusal.error(&origin.key));
-            }
+        if let Some(refusal) = self.recent_refusal(origin) {
+            return Err(refusal.error(&origin.key));
         }
         let landing = self.join(origin, demand);
         let landed = tokio::time::timeout(self.token_wait, landing.outcome()).await.map_err(|_| TokenError::TooSlow)?;
         landed.ok_or(TokenError::Died)?.map_err(|refusal| refusal.error(&origin.key))
+    }
+
+    fn recent_refusal(&self, origin: &Origin) -> Option<Arc<Refusal>> {
+        let refusal = self.refusals.get(&origin.key)?;
+        let age = self.clock.instant().saturating_duration_since(refusal.at);
+        (age < refusal.rest && refusal.lineage == origin.seed.lineage).then_some(refusal)
     }
 
     fn join(self: &Arc<Self>, origin: &Origin, demand: Demand) -> Landing<Landed> {
@@ -264,8 +280,15 @@ impl Inner {
         let Some(mut held) = Held::new(grant, lineage, demand.refused.is_some()) else {
             return self.refuse(key, lineage, Cause::Unusable);
         };
-        if let Some(previous) = self.held.get(&key).filter(|previous| previous.born == held.born) {
-            held.go_on_from(&previous, self.clock.now());
+        if let Some(previous) = self.held.get(&key) {
+            if previous.born == held.born && previous.value == held.value {
+                held.go_on_from(&previous, self.clock.now());
+            }
+            // A slower flight has read what a faster one has renewed since.
+            let is_newer = previous.born > held.born && previous.lineage == lineage;
+            if is_newer && previous.is_living(self.clock.now()) {
+                return Ok(previous);
+            }
         }
         let held = Arc::new(held);
         self.held.insert(key, Arc::clone(&held));
@@ -296,12 +319,15 @@ impl Inner {
                     self.release(&lease).await;
                     return self.conclude(end, demand);
                 }
-                Err(error) if renewal.must_persist() => {
+                Err(error @ StoreError::Unavailable(_)) if renewal.must_persist() => {
                     tracing::warn!(cause = %error, "a renewed token waits for the store");
                     tokio::time::sleep(PERSIST_PAUSE).await;
                     continue;
                 }
-                Err(error) => return Err(Cause::Store(Arc::new(error))),
+                Err(error) => {
+                    self.release(&lease).await;
+                    return Err(Cause::Store(Arc::new(error)));
+                }
             };
             act = renewal.hear(heard, self.clock.now());
         }

@@ -106,14 +106,14 @@ async fn answers_mean_what_the_providers_mean_by_them() {
         (401, r#"{"error":"invalid_client"}"#, "wrong_client"),
         (401, "", "wrong_client"),
         (429, "slow down", "provider_4xx"),
-        (500, r#"{"error":"invalid_grant"}"#, "provider_5xx, perhaps spent"),
+        (500, r#"{"error":"invalid_grant"}"#, "provider_5xx"),
         (502, "<html>", "provider_5xx, perhaps spent"),
         (200, "<html>", "malformed, perhaps spent"),
         (200, r#"{"access_token":""}"#, "malformed, perhaps spent"),
         (200, r#"{"token_type":"Bearer"}"#, "malformed, perhaps spent"),
         (302, "", "malformed"),
-        (200, r#"{"ok":false,"error":"internal_error"}"#, "provider_5xx, perhaps spent"),
-        (400, r#"{"error":"temporarily_unavailable"}"#, "provider_5xx, perhaps spent"),
+        (200, r#"{"ok":false,"error":"internal_error"}"#, "provider_5xx"),
+        (400, r#"{"error":"temporarily_unavailable"}"#, "provider_5xx"),
     ];
     for (status, body, expected) in rows {
         assert_eq!(meaning(status, body).await, expected, "{status} {body}");
