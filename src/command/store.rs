@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::{Exit, complain, process};
@@ -35,10 +36,10 @@ pub(super) enum Action {
         #[arg(long, default_value = "proxy.toml")]
         config: PathBuf,
         /// Of this user (the `sub` of their tokens)
-        #[arg(long, required_unless_present = "connection")]
+        #[arg(long, required_unless_present = "connection", value_parser = NonEmptyStringValueParser::new())]
         subject: Option<String>,
         /// At this connection
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         connection: Option<String>,
     },
     /// Seal everything with the first of `[store] keys`, so that the others can go

@@ -62,7 +62,10 @@ async fn grants_are_listed_forgotten_and_sealed_anew_beside_a_proxy_that_serves(
         "1 forgotten\n"
     );
     assert_eq!(out(&store(&config, &["list"]).await).lines().count(), 1);
-    assert_eq!(store(&config, &["forget"]).await.status.code(), Some(2), "whose, it must be said");
+    for nobody in [&["forget"][..], &["forget", "--subject", ""], &["forget", "--connection", ""]] {
+        assert_eq!(store(&config, nobody).await.status.code(), Some(2), "whose, it must be said");
+    }
+    assert_eq!(out(&store(&config, &["list"]).await).lines().count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
