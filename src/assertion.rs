@@ -1,10 +1,10 @@
 //! `private_key_jwt`: a client proves itself with a signature in place of a secret (RFC 7523 §2.2). A leaf.
 
-use aws_lc_rs::rand;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
 use crate::clock::Timestamp;
+use crate::random;
 
 /// What `client_assertion_type` says.
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -14,8 +14,6 @@ const SECONDS: u64 = 60;
 /// RFC 7523 §3: who we are, for whom it is, good for one use and a minute. `None` when the key cannot sign.
 #[must_use]
 pub fn sign(key: &EncodingKey, client_id: &str, audience: &str, now: Timestamp) -> Option<String> {
-    let mut random = [0_u8; 16];
-    rand::fill(&mut random).ok()?;
     let now = now.unix_seconds();
     let claims = json!({
         "iss": client_id,
@@ -23,7 +21,7 @@ pub fn sign(key: &EncodingKey, client_id: &str, audience: &str, now: Timestamp) 
         "aud": audience,
         "iat": now,
         "exp": now + SECONDS,
-        "jti": format!("{:032x}", u128::from_be_bytes(random)),
+        "jti": random::name()?,
     });
     jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, key).ok()
 }

@@ -249,7 +249,9 @@ impl Error {
         if let Self::Token(TokenError::Renewal { retry_after: Some(retry_after), .. }) = self {
             return Some(*retry_after);
         }
-        (self.code().row().status == StatusCode::SERVICE_UNAVAILABLE).then_some(PAUSE)
+        let passes = matches!(self, Self::Token(TokenError::RenewalTooSlow { .. }))
+            || self.code().row().status == StatusCode::SERVICE_UNAVAILABLE;
+        passes.then_some(PAUSE)
     }
 }
 
@@ -287,6 +289,7 @@ fn token(error: &TokenError) -> Code {
         | TokenError::Rejected { .. }
         | TokenError::NoToken { .. } => Code::ReconnectRequired,
         TokenError::Renewal { class, .. } => renewal(*class),
+        TokenError::RenewalTooSlow { .. } => Code::UpstreamTimeout,
         TokenError::Store(_) => Code::StoreUnavailable,
         TokenError::OAuth1 { .. } => Code::NotImplemented,
         TokenError::UserBlocked => Code::UserBlocked,

@@ -140,7 +140,7 @@ impl Proxy {
             return Ok(answer);
         }
 
-        let token = self.tokens.get(&call).await;
+        let token = self.tokens.get(&call, verified).await;
         let found = self.clock.instant();
         entry.note(|record| {
             record.token = found - verified;

@@ -86,6 +86,12 @@ pub enum TokenError {
         /// When the provider wants to be asked again.
         retry_after: Option<std::time::Duration>,
     },
+    /// The token has expired, and was not renewed within `token_wait`.
+    #[error("the access token at {connection} has expired and was not renewed in time")]
+    RenewalTooSlow {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
     /// The store gave no answer, and nothing is held in memory.
     #[error("the token store gives no answer")]
     Store(#[source] Arc<StoreError>),
@@ -97,7 +103,15 @@ pub enum TokenError {
 impl TokenError {
     /// Whether it passes without anybody's doing.
     pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::Tenant(_) | Self::Renewal { .. } | Self::TooSlow | Self::Died)
+        matches!(
+            self,
+            Self::Store(_)
+                | Self::Tenant(_)
+                | Self::Renewal { .. }
+                | Self::RenewalTooSlow { .. }
+                | Self::TooSlow
+                | Self::Died
+        )
     }
 
     /// The connection at which the user must sign in (anew), if that is what it takes.
@@ -117,6 +131,7 @@ impl TokenError {
             | Self::Tenant(_)
             | Self::TooSlow
             | Self::Renewal { .. }
+            | Self::RenewalTooSlow { .. }
             | Self::Store(_)
             | Self::Died => None,
         }

@@ -49,6 +49,12 @@ pub(super) struct Grant {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Access {
     pub(super) value: Secret,
+    pub(super) life: Life,
+}
+
+/// An access token's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Life {
     /// The generation in which it came: what a rejection is keyed by.
     pub(super) born: u64,
     pub(super) issued: Timestamp,
@@ -110,6 +116,9 @@ pub(super) struct Terms {
     pub(super) rotates: bool,
     /// What an access token lives when the answer does not say.
     pub(super) lifetime: Option<Duration>,
+    /// How long a refresh token rests after a renewal whose answer was lost. The provider may be at it still; and a
+    /// short outage must not take both attempts.
+    pub(super) rest: Duration,
 }
 
 /// What the caller of a flight needs.
@@ -160,13 +169,13 @@ impl Lineage {
 }
 
 impl Terms {
-    /// What the configuration says.
-    pub(super) fn of(renewal: &Renewal) -> Self {
+    /// What the configuration says, for renewals that are given up after `timeout`.
+    pub(super) fn of(renewal: &Renewal, timeout: Duration) -> Self {
         let spends = match renewal.grant {
             RefreshGrant::RefreshToken => Spends::RefreshToken,
             RefreshGrant::FacebookExchange => Spends::AccessToken,
         };
-        Self { spends, rotates: renewal.rotates, lifetime: renewal.lifetime }
+        Self { spends, rotates: renewal.rotates, lifetime: renewal.lifetime, rest: timeout * 2 }
     }
 }
 
@@ -218,12 +227,8 @@ impl Grant {
     pub(super) fn succeed(&self, granted: &Granted, terms: Terms, sent: Timestamp) -> Self {
         let mut next = self.next();
         let life = granted.expires_in.or(terms.lifetime);
-        next.access = Some(Access {
-            value: granted.access_token.clone(),
-            born: next.generation,
-            issued: sent,
-            expires: life.map(|life| sent.plus(life)),
-        });
+        let life = Life { born: next.generation, issued: sent, expires: life.map(|life| sent.plus(life)) };
+        next.access = Some(Access { value: granted.access_token.clone(), life });
         // RFC 6749 §6: a new refresh token need not come, and then the old one is kept.
         next.refresh = granted.refresh_token.clone().or(next.refresh);
         next.scope = granted.scope.as_deref().map(Box::from).or(next.scope);
@@ -247,18 +252,18 @@ impl Grant {
             (None, State::Active) => Step::Renew,
             (Some(_), State::Dead(_)) => Step::Use,
             (Some(_), State::Active) if !renewable || self.is_exhausted(terms) => Step::Use,
-            (Some(access), State::Active) => match access.expires {
-                Some(expires) if expires.since(now) < access.affordable(demand.min_validity) => Step::Renew,
-                Some(_) if access.window_opens().is_some_and(|opens| opens <= now) => Step::UseAndRenew,
-                Some(_) | None => Step::Use,
-            },
+            (Some(access), State::Active) if !access.life.leaves(demand.min_validity, now) => Step::Renew,
+            (Some(access), State::Active) if access.window_opens().is_some_and(|opens| opens <= now) => {
+                Step::UseAndRenew
+            }
+            (Some(_), State::Active) => Step::Use,
         }
     }
 
     /// The access token, if it has not expired and is not the one that was refused.
     pub(super) fn living(&self, now: Timestamp, refused: Option<u64>) -> Option<&Access> {
         let access = self.access.as_ref()?;
-        (Some(access.born) != refused && access.expires.is_none_or(|expires| now < expires)).then_some(access)
+        (Some(access.life.born) != refused && access.life.is_left(now)).then_some(access)
     }
 
     /// What a renewal would spend now.
@@ -278,6 +283,13 @@ impl Grant {
         }
     }
 
+    /// For how long the refresh token must not be sent yet, after a renewal whose answer is not at hand.
+    pub(super) fn rests(&self, terms: Terms, now: Timestamp) -> Option<Duration> {
+        let attempt = self.attempt.filter(|_| terms.rotates)?;
+        let end = Timestamp::from_unix_millis(attempt.at).plus(terms.rest);
+        (now < end).then(|| end.since(now))
+    }
+
     #[cfg(test)]
     pub(super) fn lineage(&self) -> Lineage {
         self.lineage
@@ -292,18 +304,26 @@ impl Grant {
     }
 }
 
-impl Access {
-    /// How much of `wanted` a renewal could bring: who asks for more than a token's life must not renew at each call.
-    fn affordable(&self, wanted: Duration) -> Duration {
-        let life = self.expires.map_or(Duration::MAX, |expires| expires.since(self.issued));
-        wanted.min(life / 2)
+impl Life {
+    /// Whether it has not ended, as far as that is known.
+    pub(super) fn is_left(self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
     }
 
+    /// Whether `wanted` of it is left, or half of it: who asks for more than a token's life must not renew it at each
+    /// call.
+    pub(super) fn leaves(self, wanted: Duration, now: Timestamp) -> bool {
+        self.expires
+            .is_none_or(|expires| now < expires && expires.since(now) >= wanted.min(expires.since(self.issued) / 2))
+    }
+}
+
+impl Access {
     /// When it should be renewed while it still serves: in the last tenth of its life, at the most a minute before its
     /// end. Spread over the second half of that window, so that tokens issued together are not renewed together.
     pub(super) fn window_opens(&self) -> Option<Timestamp> {
-        let expires = self.expires?;
-        let window = (expires.since(self.issued) / 10).min(Duration::from_secs(60));
+        let expires = self.life.expires?;
+        let window = (expires.since(self.life.issued) / 10).min(Duration::from_secs(60));
         let spread = Lineage::of(Some(&self.value), None).0 % 64;
         let shortened = window / 128 * u32::try_from(spread).unwrap_or(0);
         Some(expires.minus(window.saturating_sub(shortened)))
@@ -319,7 +339,7 @@ impl Seed {
 
     fn access(&self, born: u64, now: Timestamp) -> Option<Access> {
         let value = self.access.clone()?;
-        Some(Access { value, born, issued: now, expires: self.expires })
+        Some(Access { value, life: Life { born, issued: now, expires: self.expires } })
     }
 }
 
@@ -369,9 +389,9 @@ impl Grant {
             layout: LAYOUT,
             access: self.access.as_ref().map(|access| StoredAccess {
                 value: access.value.expose().into(),
-                born: access.born,
-                issued: access.issued.unix_millis(),
-                expires: access.expires.map(Timestamp::unix_millis),
+                born: access.life.born,
+                issued: access.life.issued.unix_millis(),
+                expires: access.life.expires.map(Timestamp::unix_millis),
             }),
             refresh: self.refresh.as_ref().map(|refresh| refresh.expose().into()),
             scope: self.scope.as_deref().map(Into::into),
@@ -401,9 +421,11 @@ impl Grant {
             generation,
             access: stored.access.map(|access| Access {
                 value: Secret::new(access.value),
-                born: access.born,
-                issued: Timestamp::from_unix_millis(access.issued),
-                expires: access.expires.map(Timestamp::from_unix_millis),
+                life: Life {
+                    born: access.born,
+                    issued: Timestamp::from_unix_millis(access.issued),
+                    expires: access.expires.map(Timestamp::from_unix_millis),
+                },
             }),
             refresh: stored.refresh.map(Secret::new),
             scope: stored.scope.map(Box::from),

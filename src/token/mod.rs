@@ -2,6 +2,7 @@
 //! was renewed with what the tenant holds.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::http::HeaderValue;
 
@@ -13,10 +14,12 @@ use crate::store::Store;
 use crate::telemetry::metrics::{Metrics, Outcome};
 
 mod answer;
+mod driver;
 mod endpoint;
 mod error;
 mod flight;
 mod grant;
+mod held;
 mod keeper;
 mod record;
 mod renewal;
@@ -25,7 +28,8 @@ mod users;
 pub use endpoint::Class;
 pub use error::TokenError;
 
-use keeper::{Held, Keeper};
+use held::Held;
+use keeper::Keeper;
 use record::{BEARER, Record, Wanted};
 use users::{Found, Users};
 
@@ -82,12 +86,12 @@ impl Tokens {
         self.keeper.settled().await;
     }
 
-    /// The caller's access token for `call`, and how it was found.
+    /// The caller's access token for `call`, and how it was found. The caller has waited for it since `begun`.
     ///
     /// # Errors
     /// [`TokenError`], which tells what the user must do from what the tenant lacks.
-    pub async fn get(&self, call: &Call) -> Result<(AccessToken, Outcome), TokenError> {
-        let found = self.find(call).await;
+    pub async fn get(&self, call: &Call, begun: Instant) -> Result<(AccessToken, Outcome), TokenError> {
+        let found = self.find(call, begun).await;
         self.metrics.token_lookup(found.as_ref().map_or(Outcome::Refused, |(_, outcome)| *outcome));
         found
     }
@@ -115,17 +119,17 @@ impl Tokens {
         }
     }
 
-    async fn find(&self, call: &Call) -> Result<(AccessToken, Outcome), TokenError> {
+    async fn find(&self, call: &Call, begun: Instant) -> Result<(AccessToken, Outcome), TokenError> {
         let wanted = Wanted {
             connection: call.provider().connection(),
             account: call.account(),
             is_renewed: call.provider().is_renewed(),
         };
-        let Found { record, account, outcome } = self.users.find(call.caller().subject(), &wanted).await?;
+        let Found { record, account, outcome } = self.users.find(call.caller().subject(), &wanted, begun).await?;
         let Some(origin) = record.origin(account).filter(|_| wanted.is_renewed) else {
             return Ok((AccessToken::of_identity(call, record, account)?, outcome));
         };
-        let (held, renewal) = self.keeper.token(origin, call.min_validity()).await?;
+        let (held, renewal) = self.keeper.token(origin, call.min_validity(), begun).await?;
         let outcome = if renewal == Outcome::Hit { outcome } else { renewal };
         Ok((AccessToken::renewed(call, record, account, held)?, outcome))
     }

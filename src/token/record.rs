@@ -1,6 +1,7 @@
 //! What is held about one user: all the accounts one read of the tenant showed. Pure: no I/O, time is an argument.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,9 +16,10 @@ use crate::config::Config;
 use crate::secret::Secret;
 use crate::store::Key;
 
-/// A user as the tenant described it at `read_at`.
+/// A user as the tenant described it.
 pub(super) struct Record {
-    pub(super) read_at: Instant,
+    /// When it was read: from the question to the answer.
+    pub(super) read: Range<Instant>,
     standing: Standing,
     accounts: Box<[Account]>,
 }
@@ -106,10 +108,10 @@ impl Record {
         subject: &Arc<str>,
         connections: &[Connection],
         previous: Option<&Self>,
-        read_at: Instant,
+        read: Range<Instant>,
     ) -> Self {
         let Some(user) = user else {
-            return Self { read_at, standing: Standing::Unknown, accounts: Box::default() };
+            return Self { read, standing: Standing::Unknown, accounts: Box::default() };
         };
         let last_login = user.last_login;
         let keep = |identity: Identity| {
@@ -118,7 +120,7 @@ impl Record {
         };
         let accounts: Box<[Account]> = user.identities.into_iter().filter_map(keep).collect();
         let standing = if user.blocked { Standing::Blocked } else { Standing::Good };
-        let mut record = Self { read_at, standing, accounts };
+        let mut record = Self { read, standing, accounts };
         if let Some(previous) = previous {
             record.carry_over_refusals(previous);
         }
@@ -300,7 +302,13 @@ mod tests {
         let connection = |name| Connection { name: Arc::from(name), tenant: Arc::from("t"), is_renewed: false };
         let connections = [connection("github"), connection("google-oauth2")];
         let subject = Arc::from("github|7");
-        Record::new(serde_json::from_value(user).unwrap(), &subject, &connections, previous, Instant::now())
+        Record::new(
+            serde_json::from_value(user).unwrap(),
+            &subject,
+            &connections,
+            previous,
+            Instant::now()..Instant::now(),
+        )
     }
 
     fn verdict(record: &Record, connection: &str, wanted: Option<&str>) -> String {

@@ -51,8 +51,10 @@ pub(super) enum Heard {
 /// How a renewal ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum End {
-    /// This record's access token serves. Whether it should be renewed meanwhile.
-    Use(Grant, bool),
+    /// This record's access token serves.
+    Use(Grant),
+    /// It serves, but the tenant seems to hold something newer, and could not be asked whether it does.
+    UseInDoubt(Grant),
     /// Nothing but a new sign-in helps.
     Reconnect(Grant, Option<Death>),
     /// There is no grant, and nothing to begin one with.
@@ -71,6 +73,8 @@ pub(super) struct Renewal {
     seed: Option<Seed>,
     /// Whether the tenant was asked after the record was read, so that what it shows is not older.
     is_seed_fresh: bool,
+    /// Whether what it seemed to hold could not be confirmed.
+    is_doubtful: bool,
     is_leased: bool,
     /// What the provider has called dead: it is not sent again.
     refused: Option<Secret>,
@@ -119,7 +123,16 @@ struct Answer {
 impl Renewal {
     /// A renewal on these `terms`, for this `demand`. `seed` is what the tenant was last seen to hold.
     pub(super) fn new(terms: Terms, demand: Demand, seed: Option<Seed>) -> Self {
-        Self { terms, demand, seed, is_seed_fresh: false, is_leased: false, refused: None, stage: Stage::Reading }
+        Self {
+            terms,
+            demand,
+            seed,
+            is_seed_fresh: false,
+            is_doubtful: false,
+            is_leased: false,
+            refused: None,
+            stage: Stage::Reading,
+        }
     }
 
     /// Whether an answer is at hand that nobody else has: it is written down whatever it takes.
@@ -148,25 +161,26 @@ impl Renewal {
                 self.failed(begun, spent, failure, now)
             }
             (Stage::Withdrawing(grant, failure), Heard::Swapped(_)) => self.fall_back(grant, failure, now),
-            (Stage::Persisting(next, _), Heard::Swapped(true)) => Act::End(End::Use(next, false)),
-            (Stage::Persisting(_, answer), Heard::Swapped(false)) => {
-                self.is_seed_fresh = false;
-                self.stage = Stage::Merging(answer);
-                Act::Read
-            }
+            (Stage::Persisting(next, _), Heard::Swapped(true)) => self.serve(next),
+            (Stage::Persisting(_, answer), Heard::Swapped(false)) => self.read_for(Stage::Merging(answer)),
             (Stage::Merging(answer), Heard::Row(row)) => self.merge(row, answer, now),
             (Stage::Doubting, Heard::Row(row)) => self.doubt(row, now),
             (Stage::Confirming(grant), Heard::Identity(seed)) => self.confirmed(grant, seed, now),
             (Stage::Looking(grant, doom), Heard::Identity(seed)) => self.looked(grant, doom, seed, now),
             // Whoever was faster has left something newer; and after a wait there may be news.
-            (_, _) => self.read(),
+            (_, _) => self.read_for(Stage::Reading),
         }
     }
 
-    fn read(&mut self) -> Act {
+    /// What was seen at the tenant before this may be older than what is read.
+    fn read_for(&mut self, stage: Stage) -> Act {
         self.is_seed_fresh = false;
-        self.stage = Stage::Reading;
+        self.stage = stage;
         Act::Read
+    }
+
+    fn serve(&self, grant: Grant) -> Act {
+        Act::End(if self.is_doubtful { End::UseInDoubt(grant) } else { End::Use(grant) })
     }
 
     fn write(&mut self, next: Grant) -> Act {
@@ -190,14 +204,17 @@ impl Renewal {
 
     fn confirmed(&mut self, grant: Grant, seed: Option<Seed>, now: Timestamp) -> Act {
         // A tenant that cannot be asked is no reason to leave what is held.
-        let Some(seed) = seed else { return self.decide(grant, now) };
+        let Some(seed) = seed else {
+            self.is_doubtful = true;
+            return self.decide(grant, now);
+        };
         self.adopt_or(grant, seed, now, Self::decide)
     }
 
     fn decide(&mut self, grant: Grant, now: Timestamp) -> Act {
         match grant.step(now, self.terms, self.demand) {
-            Step::Use => Act::End(End::Use(grant, false)),
-            Step::UseAndRenew if !self.demand.is_behind => Act::End(End::Use(grant, true)),
+            Step::Use => self.serve(grant),
+            Step::UseAndRenew if !self.demand.is_behind => self.serve(grant),
             Step::UseAndRenew | Step::Renew => self.renew(grant, now),
             Step::Reconnect(death) => {
                 let doom = death.filter(|_| grant.state == State::Active);
@@ -209,6 +226,10 @@ impl Renewal {
     fn renew(&mut self, grant: Grant, now: Timestamp) -> Act {
         match grant.spendable(self.terms, now).cloned() {
             Some(spent) if self.refused.as_ref() == Some(&spent) => self.look(grant, Some(Death::Refused)),
+            Some(_) if self.is_leased && grant.rests(self.terms, now).is_some() => {
+                let retry_after = grant.rests(self.terms, now);
+                self.fall_back(grant, Failure { retry_after, ..Failure::ambiguous(Class::Network) }, now)
+            }
             Some(spent) if self.is_leased => {
                 let begun = grant.begin(now);
                 self.stage = Stage::Beginning { begun: begun.clone(), spent };
@@ -225,10 +246,10 @@ impl Renewal {
     fn leased(&mut self, grant: Grant, is_ours: bool, now: Timestamp) -> Act {
         self.is_leased = is_ours;
         if is_ours {
-            return self.read();
+            return self.read_for(Stage::Reading);
         }
         if grant.living(now, self.demand.refused).is_some() {
-            return Act::End(End::Use(grant, false));
+            return self.serve(grant);
         }
         self.stage = Stage::Waiting;
         Act::Wait
@@ -253,9 +274,7 @@ impl Renewal {
         match failure.class {
             Class::DeadGrant => {
                 self.refused = Some(spent);
-                self.is_seed_fresh = false;
-                self.stage = Stage::Doubting;
-                Act::Read
+                self.read_for(Stage::Doubting)
             }
             // The mark stays: nobody knows whether the provider has rotated.
             Class::Provider5xx | Class::Network | Class::Malformed if failure.is_ambiguous => {
@@ -275,8 +294,10 @@ impl Renewal {
     }
 
     fn fall_back(&self, grant: Grant, failure: Failure, now: Timestamp) -> Act {
-        let is_living = grant.living(now, self.demand.refused).is_some();
-        Act::End(if is_living { End::Use(grant, false) } else { End::Failed(failure) })
+        match grant.living(now, self.demand.refused) {
+            Some(_) => self.serve(grant),
+            None => Act::End(End::Failed(failure)),
+        }
     }
 
     fn doubt(&mut self, row: Option<Grant>, now: Timestamp) -> Act {
@@ -308,7 +329,7 @@ impl Renewal {
         now: Timestamp,
         otherwise: impl FnOnce(&mut Self, Grant, Timestamp) -> Act,
     ) -> Act {
-        self.is_seed_fresh = true;
+        (self.is_seed_fresh, self.is_doubtful) = (true, false);
         let next = grant.adopt(&seed, now);
         self.seed = Some(seed);
         match next {

@@ -73,13 +73,18 @@ impl Users {
         }
     }
 
-    /// The account that `wanted` means.
-    pub(super) async fn find(&self, subject: &Arc<str>, wanted: &Wanted<'_>) -> Result<Found, TokenError> {
+    /// The account that `wanted` means, for a caller who has waited for a token since `begun`.
+    pub(super) async fn find(
+        &self,
+        subject: &Arc<str>,
+        wanted: &Wanted<'_>,
+        begun: Instant,
+    ) -> Result<Found, TokenError> {
         let Some(record) = self.records.get(subject) else {
             // Boxed, here and below: what is rare must not make every request's future larger.
-            return Box::pin(self.fetch(subject, wanted)).await;
+            return Box::pin(self.fetch(subject, wanted, begun)).await;
         };
-        let age = self.clock.instant().saturating_duration_since(record.read_at);
+        let age = begun.saturating_duration_since(record.read.end);
         match self.standpoint(&record, wanted) {
             Standpoint::Usable(account) if age < self.recheck => {
                 if age >= self.recheck / 5 * 4 {
@@ -89,18 +94,23 @@ impl Users {
             }
             Standpoint::Usable(account) => Box::pin(self.recheck(subject, wanted, record, account)).await,
             Standpoint::Refused(error) if age < REFUSAL_LIFE => Err(error),
-            Standpoint::Refused(_) | Standpoint::Doubtful => Box::pin(self.fetch(subject, wanted)).await,
+            Standpoint::Refused(_) | Standpoint::Doubtful => Box::pin(self.fetch(subject, wanted, begun)).await,
         }
     }
 
-    /// What the tenant says of a user now.
-    pub(super) async fn look(&self, subject: &Arc<str>) -> Result<Arc<Record>, Arc<TenantError>> {
-        let patience = self.token_wait;
-        if let Some(failure) = self.recent_failure(subject, patience) {
-            return Err(failure);
+    /// What the tenant says of a user now, if it says anything: by a read that begins after this was called. What one
+    /// brings that is under way may be older than what the caller has seen since.
+    pub(super) async fn look(&self, subject: &Arc<str>) -> Option<Arc<Record>> {
+        if self.recent_failure(subject, self.token_wait).is_some() {
+            return None;
         }
-        let read = self.read(subject, Priority::Interactive, patience).outcome().await;
-        read.ok_or_else(|| Arc::new(TenantError::TooSlow))?.map_err(|failure| Arc::clone(&failure.error))
+        let called = self.clock.instant();
+        loop {
+            let record = self.read_patiently(subject).await.ok()?;
+            if record.read.start >= called {
+                return Some(record);
+            }
+        }
     }
 
     /// Takes note that the provider refused the account's token: the next call looks for a newer one.
@@ -143,11 +153,12 @@ impl Users {
         }
     }
 
-    async fn fetch(&self, subject: &Arc<str>, wanted: &Wanted<'_>) -> Result<Found, TokenError> {
+    async fn fetch(&self, subject: &Arc<str>, wanted: &Wanted<'_>, begun: Instant) -> Result<Found, TokenError> {
         if let Some(failure) = self.recent_failure(subject, self.token_wait) {
             return Err(TokenError::Tenant(failure));
         }
-        let record = tokio::time::timeout(self.token_wait, self.read_patiently(subject)).await;
+        let left = (begun + self.token_wait).saturating_duration_since(self.clock.instant());
+        let record = tokio::time::timeout(left, self.read_patiently(subject)).await;
         self.conclude(record.map_err(|_| TokenError::TooSlow)??, wanted, Outcome::Miss)
     }
 
@@ -197,10 +208,12 @@ impl Users {
             let connections = Arc::clone(&self.connections);
             let deadline = clock.instant() + patience;
             async move {
+                let asked_at = clock.instant();
                 match tenant.user(&subject, priority, deadline).await {
                     Ok(user) => {
                         let previous = records.get(&subject);
-                        let record = Record::new(user, &subject, &connections, previous.as_deref(), clock.instant());
+                        let read = asked_at..clock.instant();
+                        let record = Record::new(user, &subject, &connections, previous.as_deref(), read);
                         let record = Arc::new(record);
                         records.insert(subject, Arc::clone(&record));
                         metrics.tokens_held(records.count());

@@ -2,9 +2,10 @@
 
 use super::*;
 
-const ROTATES: Terms = Terms { spends: Spends::RefreshToken, rotates: true, lifetime: None };
+const REST: Duration = Duration::from_secs(20);
+const ROTATES: Terms = Terms { spends: Spends::RefreshToken, rotates: true, lifetime: None, rest: REST };
 const KEEPS: Terms = Terms { rotates: false, ..ROTATES };
-const EXCHANGES: Terms = Terms { spends: Spends::AccessToken, rotates: false, lifetime: None };
+const EXCHANGES: Terms = Terms { spends: Spends::AccessToken, rotates: false, lifetime: None, rest: REST };
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn now() -> Timestamp {
@@ -93,7 +94,7 @@ fn what_a_sign_in_does_not_bring_does_not_take_away_what_is_held() {
 fn an_answer_without_a_refresh_token_keeps_the_old_one() {
     let grant = grant("a", "r").succeed(&granted("b", "", None), KEEPS, now());
     assert_eq!(grant.refresh, secret("r"));
-    assert_eq!(grant.access.unwrap().expires, None);
+    assert_eq!(grant.access.unwrap().life.expires, None);
 }
 
 #[test]
@@ -105,6 +106,16 @@ fn the_third_attempt_at_a_provider_that_rotates_is_not_made() {
     assert_eq!(twice.step(late, ROTATES, Demand::default()), Step::Reconnect(Some(Death::AnswersLost)));
     assert_eq!(twice.step(late, KEEPS, Demand::default()), Step::Renew);
     assert_eq!(twice.withdraw().step(late, ROTATES, Demand::default()), Step::Renew);
+}
+
+#[test]
+fn a_refresh_token_rests_after_a_lost_answer_where_a_second_one_could_cost_the_grant() {
+    let marked = grant("a", "r").begin(now());
+    let second = Duration::from_secs(1);
+    assert_eq!(marked.rests(ROTATES, now().plus(second)), Some(REST - second));
+    assert_eq!(marked.rests(ROTATES, now().plus(REST)), None);
+    assert_eq!(marked.rests(KEEPS, now()), None);
+    assert_eq!(marked.withdraw().rests(ROTATES, now()), None);
 }
 
 #[test]

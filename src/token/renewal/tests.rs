@@ -8,10 +8,12 @@ use std::time::Duration;
 use super::*;
 use crate::token::grant::Spends;
 
-const TERMS: Terms = Terms { spends: Spends::RefreshToken, rotates: true, lifetime: None };
+const TERMS: Terms = Terms { spends: Spends::RefreshToken, rotates: true, lifetime: None, rest: REST };
 /// What a token lives, and less than what passes between two rounds.
 const LIFE: Duration = Duration::from_secs(100);
 const ROUND: Duration = Duration::from_secs(1000);
+/// What a refresh token rests after a lost answer: it has passed by the next round.
+const REST: Duration = Duration::from_secs(500);
 
 /// Everything there is.
 #[derive(Clone, Hash)]
@@ -249,16 +251,16 @@ impl World {
         }
         let (mut world, end) = self.clone().aftermath();
         match &end {
-            End::Use(grant, _) => assert_eq!(grant.refresh, Some(world.provider.refresh_token()), "not the newest"),
+            End::Use(grant) => assert_eq!(grant.refresh, Some(world.provider.refresh_token()), "not the newest"),
             End::Reconnect(..) => {
                 assert!(world.is_hurt);
                 world.identity = world.provider.sign_in(world.now);
                 world.replicas[0].seen = world.identity.clone();
                 let (world, end) = world.aftermath();
-                let End::Use(grant, _) = end else { panic!("{end:?} after a new sign-in") };
+                let End::Use(grant) = end else { panic!("{end:?} after a new sign-in") };
                 assert_eq!(grant.refresh, Some(world.provider.refresh_token()));
             }
-            End::Nothing | End::Failed(_) | End::Unsure => panic!("{end:?} when all is quiet"),
+            End::UseInDoubt(_) | End::Nothing | End::Failed(_) | End::Unsure => panic!("{end:?} when all is quiet"),
         }
     }
 }
@@ -306,4 +308,42 @@ proptest::proptest! {
             world.check();
         }
     }
+}
+
+/// A grant of which a renewal was sent at `at`, and its answer never came.
+fn in_the_dark(at: Timestamp) -> Grant {
+    let seed = Seed::new(Some(Secret::new("a")), Some(Secret::new("r")), Some(at));
+    Grant::new(&seed, at).unwrap().begin(at)
+}
+
+#[test]
+fn the_last_attempt_is_made_when_the_provider_has_had_time_for_the_first() {
+    let sent = Timestamp::from_unix_seconds(1_700_000_000);
+    let renewal_at = |now: Timestamp| {
+        let row = || Heard::Row(Some(in_the_dark(sent)));
+        let mut renewal = Renewal::new(TERMS, Demand::default(), None);
+        assert_eq!(renewal.hear(row(), now), Act::Lease);
+        assert_eq!(renewal.hear(Heard::Leased(true), now), Act::Read);
+        renewal.hear(row(), now)
+    };
+    let second = Duration::from_secs(1);
+    let Act::End(End::Failed(failure)) = renewal_at(sent.plus(REST - second)) else { panic!("it is sent too early") };
+    assert_eq!(failure.retry_after, Some(second));
+    let now = sent.plus(REST);
+    assert_eq!(renewal_at(now), Act::Swap(in_the_dark(sent).begin(now)));
+}
+
+#[test]
+fn what_the_tenant_cannot_confirm_is_looked_at_again_and_meanwhile_the_old_grant_serves() {
+    let now = Timestamp::from_unix_seconds(1_700_000_000);
+    let old = Seed::new(Some(Secret::new("a")), Some(Secret::new("r")), Some(now.plus(LIFE)));
+    let new = Seed::new(Some(Secret::new("b")), Some(Secret::new("s")), Some(now.plus(LIFE)));
+    let grant = Grant::new(&old, now).unwrap();
+    let mut renewal = Renewal::new(TERMS, Demand::default(), Some(new.clone()));
+    assert_eq!(renewal.hear(Heard::Row(Some(grant.clone())), now), Act::Look);
+    let mut later = renewal.clone();
+    assert_eq!(renewal.hear(Heard::Identity(None), now), Act::End(End::UseInDoubt(grant.clone())));
+    let adopted = grant.adopt(&new, now).unwrap();
+    assert_eq!(later.hear(Heard::Identity(Some(new)), now), Act::Swap(adopted.clone()));
+    assert_eq!(later.hear(Heard::Swapped(true), now), Act::End(End::Use(adopted)));
 }
