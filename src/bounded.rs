@@ -82,6 +82,11 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher + Clone> Bounded<K, V, S> {
         self.insert_young(key, value);
     }
 
+    /// How many entries it holds at the most.
+    pub fn bound(&self) -> usize {
+        self.half * 2
+    }
+
     /// How many entries are held.
     pub fn count(&self) -> usize {
         let generations = self.generations.load();

@@ -26,7 +26,9 @@ impl Kept {
 
     pub(super) fn push(&self, chunk: &Bytes) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.room = state.room.and_then(|room| room.checked_sub(chunk.len()));
+        // To remember a chunk takes memory too, so that a body in crumbs is not kept in many times its size.
+        let cost = chunk.len().max(size_of::<Bytes>());
+        state.room = state.room.and_then(|room| room.checked_sub(cost));
         match state.room {
             Some(_) => state.chunks.push(chunk.clone()),
             None => state.chunks = Vec::new(),
@@ -43,5 +45,27 @@ impl Kept {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_whole = state.has_ended && state.room.is_some();
         is_whole.then(|| RequestBody::of(VecDeque::from(std::mem::take(&mut state.chunks))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(chunks: usize, chunk: &'static [u8]) -> Option<RequestBody> {
+        let kept = Kept::new(1024, false);
+        for _ in 0..chunks {
+            kept.push(&Bytes::from_static(chunk));
+        }
+        kept.end();
+        kept.again()
+    }
+
+    #[test]
+    fn a_body_is_kept_up_to_its_limit_and_a_crumb_counts_for_what_it_takes() {
+        assert!(kept(2, &[b'x'; 512]).is_some());
+        assert!(kept(3, &[b'x'; 512]).is_none());
+        assert!(kept(32, b"x").is_some());
+        assert!(kept(33, b"x").is_none());
     }
 }

@@ -163,21 +163,25 @@ impl Kept {
         Ok(Self { config, tenant, verifier, tokens, upstream, _key_keeper: key_keeper })
     }
 
-    /// What is held for the old configuration stays held as far as the new one means the same tenant and the same
-    /// connections. Otherwise everything begins anew.
+    /// What is held for the old configuration stays held as far as the new one means the same.
     fn succeed(config: Config, old: &Self, surroundings: &Surroundings, store: &Store) -> io::Result<Self> {
+        let Surroundings { clock, metrics, .. } = surroundings;
         let lookup = |config: &Config| {
             let limits = &config.limits;
             (limits.token_wait, limits.tenant_timeout, limits.key_set_cooldown, limits.tokens)
         };
-        let same_tenant = config.auth0 == old.config.auth0 && lookup(&config) == lookup(&old.config);
-        if !same_tenant || requires_scopes(&config) != requires_scopes(&old.config) {
-            return Self::new(config, surroundings, store);
-        }
-        let tokens = if renewals(&config) == renewals(&old.config) {
+        let same_lookup = config.auth0 == old.config.auth0 && lookup(&config) == lookup(&old.config);
+        let (tenant, verifier) = if same_lookup && requires_scopes(&config) == requires_scopes(&old.config) {
+            (Arc::clone(&old.tenant), Arc::clone(&old.verifier))
+        } else {
+            let tenant = Arc::new(Tenant::new(&config, store, metrics.clone(), clock).map_err(io::Error::other)?);
+            let verifier = Arc::new(Verifier::new(&config, &tenant, clock));
+            (tenant, verifier)
+        };
+        let tokens = if same_lookup && renewals(&config) == renewals(&old.config) {
             Arc::clone(&old.tokens)
         } else {
-            Arc::new(Tokens::new(&config, &old.tenant, store, &surroundings.metrics, &surroundings.clock)?)
+            Arc::new(old.tokens.succeed(&config, &tenant)?)
         };
         // Open connections too, unless they lead elsewhere.
         let upstream = if config.providers == old.config.providers && config.limits == old.config.limits {
@@ -185,7 +189,6 @@ impl Kept {
         } else {
             Arc::new(Upstream::new(&config)?)
         };
-        let (tenant, verifier) = (Arc::clone(&old.tenant), Arc::clone(&old.verifier));
         let key_keeper = keep_fresh(&verifier);
         Ok(Self { config, tenant, verifier, tokens, upstream, _key_keeper: key_keeper })
     }

@@ -114,6 +114,11 @@ impl Driver {
         })
     }
 
+    /// The same for a new configuration.
+    pub(super) fn succeed(&self, config: &Config, users: Arc<Users>) -> std::io::Result<Self> {
+        Self::new(config, self.store.clone(), users, &self.metrics, &self.clock)
+    }
+
     /// Renews the grant at `key`, as far as `demand` and the record ask for it. `seed` is what the tenant was last seen
     /// to hold.
     pub(super) async fn drive(&self, key: &Key, seed: Seed, demand: Demand) -> Result<Found, Cause> {

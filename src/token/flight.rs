@@ -14,6 +14,12 @@ use tokio::sync::watch;
 /// refresh token would cost the user the grant.)
 pub(super) struct Flights<K: Eq + Hash, V>(Arc<DashMap<K, Landing<V>>>);
 
+impl<K: Eq + Hash, V> Clone for Flights<K, V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
 /// Where the outcome of a flight arrives.
 pub(super) struct Landing<V>(watch::Receiver<Option<V>>);
 

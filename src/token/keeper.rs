@@ -30,7 +30,7 @@ struct Inner {
     clock: Clock,
     token_wait: Duration,
     recheck: Duration,
-    held: Bounded<Arc<Key>, Arc<Held>, RandomState>,
+    held: Arc<Bounded<Arc<Key>, Arc<Held>, RandomState>>,
     refusals: Bounded<Arc<Key>, Arc<Refusal>, RandomState>,
     flights: Flights<(Arc<Key>, Demand), Landed>,
 }
@@ -54,15 +54,20 @@ impl Keeper {
         metrics: &Metrics,
         clock: &Clock,
     ) -> std::io::Result<Self> {
-        Ok(Self(Arc::new(Inner {
-            driver: Driver::new(config, store, users, metrics, clock)?,
-            clock: clock.clone(),
-            token_wait: config.limits.token_wait,
-            recheck: config.auth0.recheck,
-            held: Bounded::new(config.limits.tokens, RandomState::new()),
-            refusals: Bounded::new(config.limits.tokens, RandomState::new()),
-            flights: Flights::new(),
-        })))
+        let driver = Driver::new(config, store, users, metrics, clock)?;
+        Ok(Self(Arc::new(Inner::new(config, driver, clock))))
+    }
+
+    /// The same for a new configuration. What is held stays held, and what is under way goes on under the old one: who
+    /// comes now joins it.
+    pub(super) fn succeed(&self, config: &Config, users: Arc<Users>) -> std::io::Result<Self> {
+        let inner = &self.0;
+        let mut next = Inner::new(config, inner.driver.succeed(config, users)?, &inner.clock);
+        next.flights = inner.flights.clone();
+        if next.held.bound() == inner.held.bound() {
+            next.held = Arc::clone(&inner.held);
+        }
+        Ok(Self(Arc::new(next)))
     }
 
     /// The access token of the grant that began at `origin`, renewed first if it must be or less than `min_validity` is
@@ -124,7 +129,8 @@ impl Keeper {
         (newer.born() != held.born()).then_some(newer)
     }
 
-    /// Waits until no renewal is under way: one that is cut off may lose a refresh token.
+    /// Waits until no renewal is under way, of earlier configurations either: one that is cut off may lose a refresh
+    /// token.
     pub(super) async fn settled(&self) {
         while !self.0.flights.is_empty() {
             tokio::time::sleep(SETTLE).await;
@@ -138,6 +144,19 @@ impl Keeper {
 }
 
 impl Inner {
+    fn new(config: &Config, driver: Driver, clock: &Clock) -> Self {
+        let bound = config.limits.tokens;
+        Self {
+            driver,
+            clock: clock.clone(),
+            token_wait: config.limits.token_wait,
+            recheck: config.auth0.recheck,
+            held: Arc::new(Bounded::new(bound, RandomState::new())),
+            refusals: Bounded::new(bound, RandomState::new()),
+            flights: Flights::new(),
+        }
+    }
+
     /// Waits for a flight, but not longer than a caller may who has waited since `begun`.
     async fn fly(self: &Arc<Self>, origin: &Origin, demand: Demand, begun: Instant) -> Result<Arc<Held>, TokenError> {
         if let Some(refusal) = self.recent_refusal(origin) {

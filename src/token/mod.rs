@@ -81,6 +81,16 @@ impl Tokens {
         Ok(Self { users, keeper, metrics: metrics.clone() })
     }
 
+    /// The same for a new configuration and its tenant. What is held stays held as far as it means the same.
+    ///
+    /// # Errors
+    /// When the platform's TLS roots cannot be loaded.
+    pub fn succeed(&self, config: &Config, tenant: &Arc<Tenant>) -> std::io::Result<Self> {
+        let users = Arc::new(self.users.succeed(config, tenant));
+        let keeper = self.keeper.succeed(config, Arc::clone(&users))?;
+        Ok(Self { users, keeper, metrics: self.metrics.clone() })
+    }
+
     /// Waits until no renewal is under way.
     pub async fn settled(&self) {
         self.keeper.settled().await;

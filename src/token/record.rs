@@ -33,6 +33,7 @@ enum Standing {
 }
 
 /// A connection that some provider is configured with.
+#[derive(PartialEq, Eq)]
 pub(super) struct Connection {
     name: Arc<str>,
     tenant: Arc<str>,

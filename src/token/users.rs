@@ -73,6 +73,15 @@ impl Users {
         }
     }
 
+    /// The same for a new configuration. What was read stays as far as that means the same accounts.
+    pub(super) fn succeed(&self, config: &Config, tenant: &Arc<Tenant>) -> Self {
+        let mut next = Self::new(config, tenant, &self.metrics, &self.clock);
+        if next.connections == self.connections && next.records.bound() == self.records.bound() {
+            next.records = Arc::clone(&self.records);
+        }
+        next
+    }
+
     /// The account that `wanted` means, for a caller who has waited for a token since `begun`.
     pub(super) async fn find(
         &self,

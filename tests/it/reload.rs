@@ -222,7 +222,10 @@ async fn tokens_that_are_held_stay_held() {
     assert_eq!(rig.tenant.calls(Endpoint::Users), 1);
     let changed =
         rig.toml.replace("[providers.github]", "[cors]\norigins = [\"https://a.example\"]\n[providers.github]");
-    let changed = changed + "\n[limits]\nfirst_byte_timeout = \"7s\"\n";
+    // Not even if the way to the tenant is another one.
+    let changed = changed.replace("[auth0]\n", "[auth0]\ntenant_concurrency = 3\n");
+    assert!(changed.contains("tenant_concurrency"));
+    let changed = changed + "\n[limits]\nfirst_byte_timeout = \"7s\"\ntoken_wait = \"9s\"\n";
     reload(&child, &changed, DONE).await;
     assert_eq!(child.get(rig.token(), "/proxy/github/a").await.status, 200);
     assert_eq!(rig.tenant.calls(Endpoint::Users), 1, "the reload dropped what was held");
