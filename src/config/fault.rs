@@ -65,12 +65,23 @@ pub struct Fault {
     pub hint: Option<String>,
     /// The bytes of the file it is about; `None` together with `line`.
     pub span: Option<Range<usize>>,
+    /// The bytes of the file that it cannot stand beside. The message ends with their place.
+    pub beside: Option<Range<usize>>,
 }
 
 impl Fault {
     /// A fault of the whole file. [`Faults::new`] finds line and column for those that are given a span.
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { line: None, column: None, code, key: None, message: message.into(), hint: None, span: None }
+        Self {
+            line: None,
+            column: None,
+            code,
+            key: None,
+            message: message.into(),
+            hint: None,
+            span: None,
+            beside: None,
+        }
     }
 
     /// The same fault, about `key`.
@@ -82,6 +93,12 @@ impl Fault {
     /// The same fault, at `span`.
     pub(super) fn at(mut self, span: Option<Range<usize>>) -> Self {
         self.span = span;
+        self
+    }
+
+    /// The same fault, of what cannot stand beside `span`.
+    pub(super) fn beside(mut self, span: Option<Range<usize>>) -> Self {
+        self.beside = span;
         self
     }
 
@@ -109,6 +126,10 @@ impl Faults {
                 let (line, column) = position(text, span.start);
                 fault.line = Some(line);
                 fault.column = Some(column);
+            }
+            if let Some(beside) = &fault.beside {
+                let (line, _) = position(text, beside.start);
+                fault.message.push_str(&format!(" ({}:{line})", path.display()));
             }
         }
         list.sort_by_key(|fault| fault.span.as_ref().map(|span| (span.start, span.end)));
@@ -169,7 +190,7 @@ impl Faults {
         let message = paint(DEFAULT_EMPHASIS_STYLE, &fault.message);
         let mut rendered = format!("{place}: {error}: {message}\n");
         if let Some(span) = &fault.span {
-            rendered.push_str(&self.picture(span, color));
+            rendered.push_str(&self.picture(span, fault.beside.as_ref(), color));
             rendered.push('\n');
         }
         if let Some(hint) = &fault.hint {
@@ -178,14 +199,21 @@ impl Faults {
         rendered
     }
 
-    /// The line on which `span` begins, with its part on that line underlined.
-    fn picture(&self, span: &Range<usize>, color: bool) -> String {
-        let start = floor(&self.source, span.start);
-        let line_end = self.source.get(start..).and_then(|rest| rest.find('\n')).map(|length| start + length);
-        let end = floor(&self.source, span.end).min(line_end.unwrap_or(self.source.len())).max(start);
-        let snippet = Snippet::source(&self.source).annotation(AnnotationKind::Primary.span(start..end));
+    /// The lines on which `span` and `beside` begin, with their parts on these lines underlined.
+    fn picture(&self, span: &Range<usize>, beside: Option<&Range<usize>>, color: bool) -> String {
+        let annotation = |kind: AnnotationKind, span: &Range<usize>| kind.span(self.on_one_line(span));
+        let snippet = Snippet::source(&self.source)
+            .annotation(annotation(AnnotationKind::Primary, span))
+            .annotations(beside.map(|beside| annotation(AnnotationKind::Context, beside)));
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[Group::with_level(Level::ERROR).element(snippet)])
+    }
+
+    /// The part of `span` that is on its first line.
+    fn on_one_line(&self, span: &Range<usize>) -> Range<usize> {
+        let start = floor(&self.source, span.start);
+        let line_end = self.source.get(start..).and_then(|rest| rest.find('\n')).map(|length| start + length);
+        start..floor(&self.source, span.end).min(line_end.unwrap_or(self.source.len())).max(start)
     }
 }
 

@@ -24,7 +24,9 @@ mod provider;
 mod reader;
 mod renewal;
 pub mod rule;
+mod said;
 mod secret_source;
+mod source;
 mod store;
 mod syntax;
 mod url;
@@ -164,8 +166,22 @@ pub struct Provider {
     pub auth_prefix: String,
     /// Headers set when the caller sent none of that name.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Which of the tenant's worlds holds its tokens.
+    pub source: Source,
     /// How its tokens are renewed, if they are renewed here.
     pub renewal: Option<Renewal>,
+}
+
+/// Which of the tenant's worlds holds a connection's tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// The user's identities first; Token Vault where an identity carries no token.
+    #[default]
+    Auto,
+    /// The user's identities alone.
+    Identities,
+    /// Token Vault alone, whose tokens Auth0 renews.
+    TokenVault,
 }
 
 /// How a connection's tokens are renewed at its token endpoint (RFC 6749 §6).

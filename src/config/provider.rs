@@ -10,7 +10,7 @@ use super::header::{auth_prefix, header_name};
 use super::reader::{Table, nearest};
 use super::rule::Rule;
 use super::value::{Invalid, Item, not_empty, scope, text};
-use super::{Allow, BaseUrl, Provider, header as headers_of, preset, renewal, url};
+use super::{Allow, BaseUrl, Provider, Source, header as headers_of, preset, renewal, source, url};
 
 /// Where the proxy itself is reached, which no provider may be.
 pub(super) struct OwnPlace {
@@ -30,6 +30,7 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: boo
     let mut providers = BTreeMap::new();
     let mut spans = BTreeMap::new();
     let mut hosts = BTreeSet::new();
+    let mut sources = Vec::new();
     let names = table.names();
     if names.is_empty() {
         table.has_nothing("provider", example());
@@ -41,23 +42,36 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: boo
             table.reader.faults.push(Fault::new(Code::BadValue, message).about(key).at(Some(span.clone())));
         }
         let preset = preset::preset(&name);
-        let entry = table.entry(&name).with_preset(preset.as_ref());
-        if let Some(provider) = provider(entry, &name, own, &mut hosts) {
+        let mut entry = table.entry(&name).with_preset(preset.as_ref());
+        let connection = connection(&mut entry, &name);
+        sources.push(source::Written::read(&mut entry, &name, connection.clone()));
+        if let Some(provider) = provider(entry, &name, connection, own, &mut hosts) {
             spans.insert(name.clone(), span);
             providers.insert(name, provider);
         }
     }
+    source::settle(table.reader, sources, &mut providers);
     renewal::share(&mut table, &mut providers, &spans, has_store);
     providers
 }
 
-fn provider(mut table: Table<'_, '_>, name: &str, own: &OwnPlace, hosts: &mut BTreeSet<String>) -> Option<Provider> {
-    for key in ["connection", "base_url"] {
-        if !table.has(key) {
-            table.missing(key, Some(where_from(name)));
-        }
+fn connection(table: &mut Table<'_, '_>, name: &str) -> Option<String> {
+    if !table.has("connection") {
+        table.missing("connection", Some(where_from(name)));
     }
-    let connection = table.optional("connection", text(not_empty));
+    table.optional("connection", text(not_empty))
+}
+
+fn provider(
+    mut table: Table<'_, '_>,
+    name: &str,
+    connection: Option<String>,
+    own: &OwnPlace,
+    hosts: &mut BTreeSet<String>,
+) -> Option<Provider> {
+    if !table.has("base_url") {
+        table.missing("base_url", Some(where_from(name)));
+    }
     let base_url = table.optional("base_url", text(|text| elsewhere(text, own)));
     let host = table.optional("host", text(url::host_name));
     if let Some(host) = &host {
@@ -88,6 +102,7 @@ fn provider(mut table: Table<'_, '_>, name: &str, own: &OwnPlace, hosts: &mut BT
         auth_header,
         auth_prefix,
         headers,
+        source: Source::default(),
         renewal,
     })
 }

@@ -11,6 +11,7 @@ use toml::de::DeTable;
 
 use super::env::Env;
 use super::fault::{Code, Fault};
+use super::said::{Place, Said};
 use super::syntax::SyntaxFault;
 use super::value::{Invalid, Item};
 
@@ -132,10 +133,12 @@ impl<'r, 'a> Table<'r, 'a> {
         self
     }
 
-    /// The names of everything in the table, and where they stand.
+    /// The names of everything in the table, and where they stand, in the order of the file.
     pub(super) fn names(&self) -> Vec<(String, Range<usize>)> {
         let keys = self.own.into_iter().flat_map(DeTable::keys);
-        keys.map(|key| (key.get_ref().clone().into_owned(), key.span())).collect()
+        let mut names: Vec<_> = keys.map(|key| (key.get_ref().clone().into_owned(), key.span())).collect();
+        names.sort_by_key(|(_, span)| span.start);
+        names
     }
 
     /// Whether the table has `key`, in the file or from its preset.
@@ -157,6 +160,22 @@ impl<'r, 'a> Table<'r, 'a> {
             is_inherited: own.is_none(),
             value: value.get_ref(),
         })
+    }
+
+    /// What `read` makes of `key`, and where it stands; `None` when it is absent.
+    pub(super) fn said<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Self, &'static str) -> Option<T>,
+    ) -> Option<Said<T>> {
+        let Item { span, is_inherited, .. } = self.item(key)?;
+        Some(Said { value: read(self, key), is_inherited, place: Place { table: self.name.clone(), key, span } })
+    }
+
+    /// Where `key` stands in the file.
+    pub(super) fn written(&self, key: &'static str) -> Option<Place> {
+        let span = self.own?.get(key)?.span();
+        Some(Place { table: self.name.clone(), key, span: Some(span) })
     }
 
     /// What `parse` makes of `key`; `None` when it is absent or faulty.

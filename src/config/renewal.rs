@@ -10,7 +10,7 @@ use super::fault::{Code, Fault};
 use super::reader::Table;
 use super::secret_source::{private_key, secret, secrets};
 use super::value::{Invalid, Item, boolean, not_empty, text};
-use super::{ClientProof, Provider, RefreshBody, RefreshGrant, Renewal, url};
+use super::{ClientProof, Provider, RefreshBody, RefreshGrant, Renewal, Source, url};
 use crate::secret::Secret;
 
 /// The keys that make a client of somebody: without one of them nothing is renewed.
@@ -55,6 +55,9 @@ pub(super) fn share(
     spans: &BTreeMap<String, Range<usize>>,
     has_store: bool,
 ) {
+    for provider in providers.values_mut().filter(|provider| provider.source == Source::TokenVault) {
+        provider.renewal = None;
+    }
     let mut clients: BTreeMap<String, (String, Renewal)> = BTreeMap::new();
     let mut report = |name: &str, message: String, hint: &str| {
         let fault = Fault::new(Code::Conflict, message).about(format!("providers.{name}"));

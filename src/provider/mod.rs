@@ -8,7 +8,7 @@ use hyper::http::uri::PathAndQuery;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::caller::Caller;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Source};
 
 mod permit;
 mod target;
@@ -35,6 +35,13 @@ impl Provider {
     #[must_use]
     pub fn connection(&self) -> &str {
         &self.settings.connection
+    }
+
+    /// Which of the tenant's worlds holds its tokens.
+    #[must_use]
+    #[expect(dead_code, reason = "there is no Token Vault to ask yet")]
+    pub fn source(&self) -> Source {
+        self.settings.source
     }
 
     /// Whether its tokens are renewed here.
