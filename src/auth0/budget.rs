@@ -1,6 +1,6 @@
 //! How often and how many at a time the tenant is called: our own allowance, and what its answers say of theirs.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::http::StatusCode;
@@ -34,13 +34,14 @@ const EMPTY_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// blocked one from ever being found out.
 pub(super) const SHARE: u32 = 5;
 
-/// The budget of one tenant. Turns are given in the order in which they were asked for.
+/// The budget of one of the tenant's APIs. Turns are given in the order in which they were asked for.
 pub(super) struct Budget {
     /// A std mutex: it is held for a few instructions and never across an await.
     pace: Mutex<Pace>,
     /// Told when all turns that were given and not used are void.
     voided: Notify,
-    concurrency: Semaphore,
+    /// The calls to the tenant at a time, whatever API they are for.
+    concurrency: Arc<Semaphore>,
     /// Where replicas share their allowance.
     fleet: Option<Fleet>,
     clock: Clock,
@@ -63,7 +64,12 @@ struct Pace {
 
 impl Budget {
     /// `store`: where replicas share what `management_rps` allows; alone, this process keeps count by itself.
-    pub(super) fn new(management_rps: Option<f64>, concurrency: usize, store: Option<&Store>, clock: &Clock) -> Self {
+    pub(super) fn new(
+        management_rps: Option<f64>,
+        concurrency: &Arc<Semaphore>,
+        store: Option<&Store>,
+        clock: &Clock,
+    ) -> Self {
         let now = clock.instant();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of u32")]
         let burst = management_rps.map_or(1, |rps| rps.clamp(1.0, 1e6) as u32);
@@ -71,7 +77,7 @@ impl Budget {
         let fleet = store.zip(allowed).map(|(store, interval)| Fleet::new(store, interval, clock));
         let allowed = allowed.filter(|_| fleet.is_none());
         let pace = Pace { allowed, burst, learned: Duration::ZERO, used_until: now, paused_until: now, queued: 0 };
-        let concurrency = Semaphore::new(concurrency);
+        let concurrency = Arc::clone(concurrency);
         Self { pace: Mutex::new(pace), voided: Notify::new(), concurrency, fleet, clock: clock.clone() }
     }
 
@@ -211,13 +217,11 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn budget(rps: Option<f64>) -> (Budget, Clock) {
         let clock = Clock::system();
-        (Budget::new(rps, 16, None, &clock), clock)
+        (Budget::new(rps, &Arc::new(Semaphore::new(16)), None, &clock), clock)
     }
 
     fn turns(budget: &Budget, now: Instant, count: u32, priority: Priority) -> Vec<Option<u128>> {
@@ -303,7 +307,7 @@ mod tests {
     #[tokio::test]
     async fn a_turn_that_finds_no_free_call_is_given_back() {
         let clock = Clock::system();
-        let budget = Budget::new(Some(0.001), 1, None, &clock);
+        let budget = Budget::new(Some(0.001), &Arc::new(Semaphore::new(1)), None, &clock);
         let soon = || clock.instant() + Duration::from_millis(20);
         let running = budget.concurrency.acquire().await.unwrap();
         assert!(matches!(budget.enter(Priority::Interactive, soon()).await, Err(TenantError::TooSlow)));

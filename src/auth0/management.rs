@@ -1,20 +1,18 @@
 //! Our own token for the Management API: fetched by client credentials, one fetch at a time, kept until it expires.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use hyper::http::StatusCode;
-use jsonwebtoken::EncodingKey;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use super::client::{Client, Form};
 use super::wire::{self, Answer};
 use super::{Tenant, TenantError};
-use crate::assertion;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Auth0, ClientCredential};
+use crate::config::Auth0;
 use crate::secret::Secret;
 
 /// What the application needs. Asked for by name, so that a missing grant shows at once.
@@ -24,13 +22,12 @@ const TOKENS_SCOPE: &str = "read:user_idp_tokens";
 const MARGIN: Duration = Duration::from_secs(60);
 /// After a failed fetch the next waits this long; those who need a token meanwhile share the failure.
 const FAILURE_REST: Duration = Duration::from_secs(1);
+
 /// The management token of one application.
 pub(super) struct ManagementToken {
     endpoint: String,
     audience: String,
-    client_id: String,
-    proof: Proof,
-    assertion_audience: String,
+    client: Client,
     clock: Clock,
     current: ArcSwapOption<Token>,
     /// Held during a fetch, so that there is one at a time. Who waits for it is a task of its own, never a request.
@@ -43,11 +40,6 @@ pub(super) struct Token {
     /// Whether it holds `read:user_idp_tokens`. Without it users are read all the same, but without their tokens.
     pub(super) reads_tokens: bool,
     expires: Timestamp,
-}
-
-enum Proof {
-    Secret(Secret),
-    PrivateKey(EncodingKey),
 }
 
 #[derive(Deserialize)]
@@ -65,17 +57,11 @@ struct Refused {
 
 impl ManagementToken {
     pub(super) fn new(auth0: &Auth0, base_url: &str, clock: &Clock) -> Result<Self, jsonwebtoken::errors::Error> {
-        let proof = match &auth0.credential {
-            ClientCredential::Secret(secret) => Proof::Secret(secret.clone()),
-            ClientCredential::PrivateKey(pem) => Proof::PrivateKey(EncodingKey::from_rsa_pem(pem.expose().as_bytes())?),
-        };
         Ok(Self {
             endpoint: format!("{base_url}/oauth/token"),
             // The canonical domain always, also where a custom domain is called.
             audience: format!("https://{}/api/v2/", auth0.domain),
-            client_id: auth0.client_id.clone(),
-            proof,
-            assertion_audience: format!("{base_url}/"),
+            client: Client::new(&auth0.client_id, &auth0.credential, base_url, clock)?,
             clock: clock.clone(),
             current: ArcSwapOption::empty(),
             last_failure: Mutex::default(),
@@ -140,27 +126,14 @@ impl ManagementToken {
         Ok(Token { value: granted.access_token, reads_tokens, expires: self.clock.now().plus(life) })
     }
 
-    fn assertion(&self, key: &EncodingKey) -> Result<String, TenantError> {
-        let now = self.clock.now();
-        let signed = assertion::sign(key, &self.client_id, &self.assertion_audience, now);
-        signed.ok_or(TenantError::Misconfigured("the private key in [auth0] cannot sign"))
-    }
-
     /// RFC 6749 §4.4.2, with Auth0's `audience`.
-    fn form(&self) -> Result<BTreeMap<&'static str, String>, TenantError> {
-        let mut form = BTreeMap::from([
+    fn form(&self) -> Result<Form, TenantError> {
+        let mut form = self.client.form()?;
+        form.extend([
             ("grant_type", "client_credentials".to_owned()),
-            ("client_id", self.client_id.clone()),
             ("audience", self.audience.clone()),
             ("scope", SCOPES.to_owned()),
         ]);
-        match &self.proof {
-            Proof::Secret(secret) => form.extend([("client_secret", secret.expose().to_owned())]),
-            Proof::PrivateKey(key) => form.extend([
-                ("client_assertion_type", assertion::TYPE.to_owned()),
-                ("client_assertion", self.assertion(key)?),
-            ]),
-        }
         Ok(form)
     }
 }

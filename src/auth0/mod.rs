@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::Jwk;
 use reqwest::header;
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -12,17 +13,22 @@ use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 
 mod budget;
+mod client;
 mod error;
 mod fleet;
 mod management;
 mod user;
+mod vault;
 mod wire;
 
 pub use budget::Priority;
 pub use error::TenantError;
 pub use user::{Identity, User};
+#[expect(unused_imports, reason = "the token source that asks the vault is wired next")]
+pub use vault::{VaultError, VaultToken};
 
 use budget::Budget;
+use client::Client;
 use management::{ManagementToken, Token};
 
 /// The largest answer that is read from the tenant, in bytes: a user with hundreds of identities has some 200 KiB.
@@ -33,7 +39,10 @@ pub struct Tenant {
     http: reqwest::Client,
     base_url: String,
     budget: Budget,
+    /// What the Authentication API's answers say of its limits, which are not the Management API's.
+    authentication: Budget,
     management: ManagementToken,
+    vault: Client,
     metrics: Metrics,
     clock: Clock,
 }
@@ -58,9 +67,17 @@ impl Tenant {
             .build()?;
         let base_url = config.auth0.base_url.to_string();
         let shared = store.is_durable().then_some(store);
+        let auth0 = &config.auth0;
+        let concurrency = Arc::new(Semaphore::new(auth0.tenant_concurrency));
+        let (vault_id, vault_credential) = match &auth0.vault {
+            Some(vault) => (&vault.client_id, &vault.credential),
+            None => (&auth0.client_id, &auth0.credential),
+        };
         Ok(Self {
-            management: ManagementToken::new(&config.auth0, &base_url, clock)?,
-            budget: Budget::new(config.auth0.management_rps, config.auth0.tenant_concurrency, shared, clock),
+            management: ManagementToken::new(auth0, &base_url, clock)?,
+            vault: Client::new(vault_id, vault_credential, &base_url, clock)?,
+            budget: Budget::new(auth0.management_rps, &concurrency, shared, clock),
+            authentication: Budget::new(None, &concurrency, None, clock),
             http,
             base_url,
             metrics,

@@ -17,7 +17,7 @@ use super::secret_source::{private_key, secret};
 use super::store::store;
 use super::syntax::split_off_faults;
 use super::value::{Invalid, boolean, count, not_empty, positive, socket_address, text, token};
-use super::{Auth0, ClientCredential, Config, Cors, Limits, LogFormat, Server, Telemetry, url};
+use super::{Auth0, ClientCredential, Config, Cors, Limits, LogFormat, Server, Telemetry, VaultClient, url};
 
 impl Config {
     /// Reads the file at `path`. Variables that it names are looked up in `env`; paths that it names start at its own
@@ -124,6 +124,7 @@ fn auth0(mut table: Table<'_, '_>) -> Option<Auth0> {
     let recheck = table.or("recheck", Duration::from_secs(600), duration);
     let management_rps = table.optional("management_rps", positive);
     let tenant_concurrency = table.or("tenant_concurrency", 16, count(1..=u32::MAX));
+    let vault = vault(&mut table);
     table.refuse_rest();
 
     let domain = domain?;
@@ -138,7 +139,17 @@ fn auth0(mut table: Table<'_, '_>) -> Option<Auth0> {
         recheck,
         management_rps,
         tenant_concurrency,
+        vault,
     })
+}
+
+fn vault(auth0: &mut Table<'_, '_>) -> Option<VaultClient> {
+    auth0.item("vault")?;
+    let mut table = auth0.table("vault");
+    let client_id = table.required("client_id", text(not_empty));
+    let credential = credential(&mut table);
+    table.refuse_rest();
+    Some(VaultClient { client_id: client_id?, credential: credential? })
 }
 
 fn credential(table: &mut Table<'_, '_>) -> Option<ClientCredential> {

@@ -97,6 +97,17 @@ pub struct Auth0 {
     pub management_rps: Option<f64>,
     /// Calls to the tenant at a time.
     pub tenant_concurrency: usize,
+    /// The Custom API Client that asks Token Vault; `None` is the application above.
+    pub vault: Option<VaultClient>,
+}
+
+/// `[auth0] vault`: the application that is linked to our API, which alone may exchange a caller's token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VaultClient {
+    /// Its id.
+    pub client_id: String,
+    /// How it proves itself.
+    pub credential: ClientCredential,
 }
 
 /// `[store]`.

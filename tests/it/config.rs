@@ -12,6 +12,7 @@ mod providers;
 mod secrets;
 mod shipped;
 mod store;
+mod vault;
 
 /// The shortest file that has no faults.
 const MINIMAL: &str = r#"

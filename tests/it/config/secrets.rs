@@ -18,6 +18,8 @@ fn an_inline_secret_is_never_shown() {
         "client_secret \"hunter2\"",
         "client_secret = \"\"\"hunter2\nhunter2\n\"\"\"\nclient_secret = \"hunter2\"",
         "private_key = \"hunter2\"",
+        "vault = { client_id = \"id\", client_secret = \"hunter2\", client_sekret = \"hunter2\" }",
+        "vault = { client_secret = \"hunter2\" }",
     ] {
         let faults = faults(&with_auth0("client_secret", line));
         let everything = format!("{faults} {faults:?} {} {}", faults.render(true), faults.to_json());
