@@ -241,13 +241,10 @@ impl Error {
     /// When the same request may succeed, for failures that pass by themselves.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        if let Self::Token(TokenError::Tenant(error)) = self
-            && let TenantError::RateLimited { retry_after } = **error
+        if let Self::Token(error) = self
+            && let Some(retry_after) = error.retry_after()
         {
             return Some(retry_after);
-        }
-        if let Self::Token(TokenError::Renewal { retry_after: Some(retry_after), .. }) = self {
-            return Some(*retry_after);
         }
         let passes = matches!(self, Self::Token(TokenError::RenewalTooSlow { .. }))
             || self.code().row().status == StatusCode::SERVICE_UNAVAILABLE;
@@ -287,7 +284,8 @@ fn token(error: &TokenError) -> Code {
         TokenError::Dead { .. }
         | TokenError::Expired { .. }
         | TokenError::Rejected { .. }
-        | TokenError::NoToken { .. } => Code::ReconnectRequired,
+        | TokenError::NoToken { .. }
+        | TokenError::NotInVault { .. } => Code::ReconnectRequired,
         TokenError::Renewal { class, .. } => renewal(*class),
         TokenError::RenewalTooSlow { .. } => Code::UpstreamTimeout,
         TokenError::Store(_) => Code::StoreUnavailable,
@@ -295,7 +293,7 @@ fn token(error: &TokenError) -> Code {
         TokenError::UserBlocked => Code::UserBlocked,
         TokenError::UnknownUser => Code::NoUser,
         TokenError::Unusable { .. } | TokenError::TooSlow => Code::TenantUnavailable,
-        TokenError::Tenant(error) => tenant(error),
+        TokenError::Tenant(error) | TokenError::NoVault { cause: error } => tenant(error),
         TokenError::Died => Code::Internal,
     }
 }

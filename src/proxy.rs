@@ -126,7 +126,7 @@ impl Proxy {
         self.rules.refuse_loop(&head.headers)?;
         let (begun, now) = (entry.begun(), entry.at());
         let bearer = Bearer::take(head)?;
-        let caller = self.verifier.verify(&bearer, now).await?;
+        let caller = self.verifier.verify(bearer, now).await?;
         let verified = self.clock.instant();
         entry.note(|record| {
             record.verify = verified.saturating_duration_since(begun);

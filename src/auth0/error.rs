@@ -55,6 +55,20 @@ impl TenantError {
         Self::Nonsense("it is not the expected JSON", Some(misfit))
     }
 
+    /// When another call may succeed, if the tenant says so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Unreachable(_)
+            | Self::Failing(_)
+            | Self::Nonsense(..)
+            | Self::TooSlow
+            | Self::TokenRefused
+            | Self::Misconfigured(_) => None,
+        }
+    }
+
     /// The outcome's name in `idp_proxy_tenant_calls_total`.
     #[must_use]
     pub fn outcome(&self) -> &'static str {

@@ -26,6 +26,8 @@ pub struct VaultToken {
     /// The scopes at the provider, as it writes them.
     #[serde(default)]
     pub scope: Option<String>,
+    #[serde(default)]
+    issued_token_type: String,
 }
 
 /// Why the vault gave nothing.
@@ -117,6 +119,10 @@ impl Tenant {
         if token.access_token.expose().is_empty() {
             return Err(TenantError::nonsense("it grants an empty token").into());
         }
+        // RFC 8693 §2.2.1. A token of any other kind may be the tenant's own, which is nobody's at a provider.
+        if token.issued_token_type != REQUESTED_TOKEN {
+            return Err(TenantError::nonsense("it grants a token of another kind than was asked for").into());
+        }
         Ok(token)
     }
 }
@@ -148,12 +154,17 @@ fn refusal(answer: &Answer, names_account: bool) -> VaultError {
         "invalid_request" => VaultError::NotEnabled,
         // RFC 6749 §5.2, RFC 6750 §3.1, RFC 8628 §3.5.
         "invalid_grant" | "invalid_token" | "expired_token" => VaultError::SubjectRefused,
-        "unauthorized_client" => TenantError::Misconfigured(
+        "unauthorized_client" | "unsupported_grant_type" => TenantError::Misconfigured(
             "the application may not use Token Vault: make it a Custom API Client of this API and switch the grant type on",
         )
         .into(),
-        "invalid_client" | "access_denied" => TenantError::Misconfigured(
+        "invalid_client" => TenantError::Misconfigured(
             "the tenant refuses the vault client's credentials: check `vault` in [auth0] (or client_id and client_secret)",
+        )
+        .into(),
+        "access_denied" | "mfa_required" => TenantError::Misconfigured(
+            "the tenant denies the exchange: its policy for a second factor must not be \"Always\", and its Actions must \
+             let Token Vault pass",
         )
         .into(),
         _ => answer.failure().into(),

@@ -6,8 +6,10 @@ use hyper::http::request::Parts;
 use hyper::http::{HeaderValue, header};
 
 use super::CallerError;
+use crate::secret::Secret;
 
 /// The caller's access token (RFC 6750), no longer in the request it came with.
+#[derive(Clone)]
 pub struct Bearer {
     line: HeaderValue,
     /// Where in the line the token begins.
@@ -55,6 +57,12 @@ impl Bearer {
     /// The token's bytes, whatever they are.
     pub(super) fn expose(&self) -> &[u8] {
         self.line.as_bytes().get(self.start..).unwrap_or_default()
+    }
+
+    /// The token as text, for the tenant that issued it; empty if it is none, and then it was never verified.
+    #[must_use]
+    pub fn secret(&self) -> Secret {
+        Secret::new(std::str::from_utf8(self.expose()).unwrap_or_default())
     }
 
     /// The token as text, if it is a JWT by its shape.

@@ -23,20 +23,28 @@ use key_set::KeySet;
 use remembered::{DigestHasher, Remembered};
 
 /// A person who was shown to be the holder of a valid token. Only [`Verifier::verify`] makes one.
-#[derive(Clone)]
-pub struct Caller(Arc<Remembered>);
+pub struct Caller {
+    remembered: Arc<Remembered>,
+    bearer: Bearer,
+}
 
 impl Caller {
     /// The subject (`sub`) at the tenant: a user id.
     #[must_use]
     pub fn subject(&self) -> &Arc<str> {
-        &self.0.subject
+        &self.remembered.subject
+    }
+
+    /// The token that showed it, for the tenant that issued it.
+    #[must_use]
+    pub fn bearer(&self) -> &Bearer {
+        &self.bearer
     }
 
     /// Whether the caller's own token holds this scope (RFC 6749 §3.3) or Auth0 permission.
     #[must_use]
     pub fn holds(&self, scope: &str) -> bool {
-        self.0.grants.split(' ').any(|held| held == scope)
+        self.remembered.grants.split(' ').any(|held| held == scope)
     }
 }
 
@@ -108,20 +116,20 @@ impl Verifier {
     ///
     /// # Errors
     /// [`CallerError`], saying what the caller (or, for missing keys, the tenant) must change.
-    pub async fn verify(&self, bearer: &Bearer, now: Timestamp) -> Result<Caller, CallerError> {
+    pub async fn verify(&self, bearer: Bearer, now: Timestamp) -> Result<Caller, CallerError> {
         let digest = digest_of(bearer.expose());
         if let Some(remembered) = self.remembered.get(&digest) {
             if remembered.expires <= now {
                 return Err(CallerError::Expired);
             }
             if self.issuer(remembered.issuer).is_some_and(|issuer| remembered.is_current(&issuer.keys, now)) {
-                return Ok(Caller(remembered));
+                return Ok(Caller { remembered, bearer });
             }
         }
         // Boxed: it is rare and large, and every request's future would keep room for it.
-        let remembered = Arc::new(Box::pin(self.verify_anew(bearer)).await?);
+        let remembered = Arc::new(Box::pin(self.verify_anew(&bearer)).await?);
         self.remembered.insert(digest, Arc::clone(&remembered));
-        Ok(Caller(remembered))
+        Ok(Caller { remembered, bearer })
     }
 
     /// Whether keys of every issuer are held, so that callers can be verified.

@@ -21,6 +21,7 @@ pub const PREFIX: &str = "/proxy/";
 /// One configured provider.
 pub struct Provider {
     name: Arc<str>,
+    connection: Arc<str>,
     settings: config::Provider,
 }
 
@@ -33,13 +34,12 @@ impl Provider {
 
     /// The tenant's name of the connection that holds its tokens.
     #[must_use]
-    pub fn connection(&self) -> &str {
-        &self.settings.connection
+    pub fn connection(&self) -> &Arc<str> {
+        &self.connection
     }
 
     /// Which of the tenant's worlds holds its tokens.
     #[must_use]
-    #[expect(dead_code, reason = "there is no Token Vault to ask yet")]
     pub fn source(&self) -> Source {
         self.settings.source
     }
@@ -149,7 +149,8 @@ impl Providers {
         let mut by_host = HashMap::new();
         for (name, settings) in &config.providers {
             let name: Arc<str> = Arc::from(name.as_str());
-            let provider = Arc::new(Provider { name: Arc::clone(&name), settings: settings.clone() });
+            let connection = Arc::from(settings.connection.as_str());
+            let provider = Arc::new(Provider { name: Arc::clone(&name), connection, settings: settings.clone() });
             if let Some(host) = &settings.host {
                 by_host.insert(host.clone(), Arc::clone(&provider));
             }

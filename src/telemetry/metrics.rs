@@ -82,12 +82,15 @@ pub enum Outcome {
     ServedOn,
     /// By a renewal at the provider.
     Renewed,
+    /// From Token Vault.
+    Exchanged,
     /// Not at all.
     Refused,
 }
 
 impl Outcome {
-    const ALL: [Self; 6] = [Self::Hit, Self::Miss, Self::Recheck, Self::ServedOn, Self::Renewed, Self::Refused];
+    const ALL: [Self; 7] =
+        [Self::Hit, Self::Miss, Self::Recheck, Self::ServedOn, Self::Renewed, Self::Exchanged, Self::Refused];
 
     /// Its name in log and metric.
     #[must_use]
@@ -98,6 +101,7 @@ impl Outcome {
             Self::Recheck => "recheck",
             Self::ServedOn => "served_on",
             Self::Renewed => "renewed",
+            Self::Exchanged => "exchanged",
             Self::Refused => "refused",
         }
     }

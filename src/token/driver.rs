@@ -1,20 +1,24 @@
-//! THE HANDS of a [`Renewal`]: what it asks of store, provider and tenant is done here, until it ends.
+//! RENEWED GRANTS as a source: the hands of a [`Renewal`]. What it asks of store, provider and tenant is done here, until
+//! it ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::TokenError;
 use super::endpoint::{Failure, TokenEndpoint};
-use super::grant::{DecodeError, Demand, Grant, Seed, Terms};
+use super::grant::{DecodeError, Demand, Grant, Lineage, Seed, Terms};
+use super::held::Held;
 use super::renewal::{Act, End, Heard, Renewal};
+use super::source::Source;
 use super::users::Users;
 use crate::auth0::TenantError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::random;
 use crate::store::{Key, Store, StoreError};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, Outcome};
 
 /// Between two looks at a record that somebody else renews, if no news comes.
 const WAIT: Duration = Duration::from_millis(250);
@@ -54,27 +58,6 @@ struct Lease {
     owner: String,
     life: Duration,
     until: Instant,
-}
-
-/// A record whose access token serves.
-pub(super) struct Found {
-    pub(super) grant: Grant,
-    /// Whether the tenant may hold something newer, which could not be asked: then it is looked at again soon.
-    pub(super) is_doubtful: bool,
-}
-
-/// Why there is no access token.
-#[derive(Clone)]
-pub(super) enum Cause {
-    Dead(&'static str),
-    Expired,
-    Nothing,
-    Unusable,
-    Failed(Failure),
-    /// Somebody else renews, and takes long.
-    Slow,
-    Store(Arc<StoreError>),
-    Tenant(Arc<TenantError>),
 }
 
 enum Done {
@@ -121,21 +104,24 @@ impl Driver {
 
     /// Renews the grant at `key`, as far as `demand` and the record ask for it. `seed` is what the tenant was last seen
     /// to hold.
-    pub(super) async fn drive(&self, key: &Key, seed: Seed, demand: Demand) -> Result<Found, Cause> {
-        let Some(endpoint) = self.endpoints.get(&*key.connection) else { return Err(Cause::Nothing) };
+    async fn drive(&self, key: &Key, seed: Seed, demand: Demand) -> Result<End, TokenError> {
+        let connection = || Arc::clone(&key.connection);
+        let Some(endpoint) = self.endpoints.get(&*key.connection) else {
+            return Err(TokenError::NoToken { connection: connection() });
+        };
         let begun = self.clock.instant();
         let mut renewal = Renewal::new(endpoint.terms, demand, Some(seed));
         let mut lease = self.lease(key, endpoint.timeout);
         let mut act = Act::Read;
         loop {
             if act == Act::Wait && self.clock.instant() > begun + self.patience {
-                return Err(Cause::Slow);
+                return Err(TokenError::RenewalTooSlow { connection: connection() });
             }
             let heard = match self.act(key, endpoint, &mut lease, act.clone()).await {
                 Ok(Done::Heard(heard)) => heard,
                 Ok(Done::End(end)) => {
                     self.release(&lease).await;
-                    return self.conclude(end, demand);
+                    return Ok(end);
                 }
                 Err(error @ StoreError::Unavailable(_)) if renewal.must_persist() => {
                     tracing::warn!(cause = %error, "a renewed token waits for the store");
@@ -144,7 +130,7 @@ impl Driver {
                 }
                 Err(error) => {
                     self.release(&lease).await;
-                    return Err(Cause::Store(Arc::new(error)));
+                    return Err(TokenError::Store(Arc::new(error)));
                 }
             };
             act = renewal.hear(heard, self.clock.now());
@@ -218,19 +204,45 @@ impl Driver {
             tracing::debug!(cause = %error, "a lease was not given back, and runs out by itself");
         }
     }
+}
 
-    fn conclude(&self, end: End, demand: Demand) -> Result<Found, Cause> {
-        let certain = |grant| Ok(Found { grant, is_doubtful: false });
-        match end {
-            End::Use(grant) => certain(grant),
-            End::UseInDoubt(grant) => Ok(Found { grant, is_doubtful: true }),
+impl Source for Driver {
+    /// What the tenant was last seen to hold.
+    type Errand = Seed;
+
+    const OUTCOME: Outcome = Outcome::Renewed;
+
+    fn lineage(seed: &Seed) -> Option<Lineage> {
+        Some(seed.lineage)
+    }
+
+    fn too_slow(connection: &Arc<str>) -> TokenError {
+        TokenError::RenewalTooSlow { connection: Arc::clone(connection) }
+    }
+
+    async fn fetch(&self, key: &Key, seed: Seed, demand: Demand) -> Result<Held, TokenError> {
+        let lineage = seed.lineage;
+        let connection = || Arc::clone(&key.connection);
+        let (grant, is_doubtful) = match self.drive(key, seed, demand).await? {
+            End::Use(grant) => (grant, false),
+            End::UseInDoubt(grant) => (grant, true),
             // What cannot be renewed any more serves to its own end.
-            End::Reconnect(grant, _) if grant.living(self.clock.now(), demand.refused).is_some() => certain(grant),
-            End::Reconnect(_, Some(death)) => Err(Cause::Dead(death.reason())),
-            End::Reconnect(_, None) => Err(Cause::Expired),
-            End::Nothing => Err(Cause::Nothing),
-            End::Failed(failure) => Err(Cause::Failed(failure)),
-            End::Unsure => Err(Cause::Tenant(Arc::new(TenantError::TooSlow))),
+            End::Reconnect(grant, _) if grant.living(self.clock.now(), demand.refused).is_some() => (grant, false),
+            End::Reconnect(_, Some(death)) => {
+                return Err(TokenError::Dead { connection: connection(), reason: death.reason() });
+            }
+            End::Reconnect(_, None) => return Err(TokenError::Expired { connection: connection() }),
+            End::Nothing => return Err(TokenError::NoToken { connection: connection() }),
+            End::Failed(Failure { class, retry_after, .. }) => {
+                return Err(TokenError::Renewal { connection: connection(), class, retry_after });
+            }
+            End::Unsure => return Err(TokenError::Tenant(Arc::new(TenantError::TooSlow))),
+        };
+        let held = Held::of_grant(&grant, lineage, demand);
+        let mut held = held.ok_or_else(|| TokenError::Unusable { connection: connection() })?;
+        if is_doubtful {
+            held.look_again_soon(self.clock.now());
         }
+        Ok(held)
     }
 }

@@ -1,13 +1,14 @@
 //! Why there is no token for a call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::endpoint::Class;
 use crate::auth0::TenantError;
 use crate::store::StoreError;
 
 /// Why there is no token for a call.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum TokenError {
     /// The user has no (such) account at the connection.
     #[error("you have no {}account connected at {connection}", if *.other_accounts { "such " } else { "" })]
@@ -44,13 +45,23 @@ pub enum TokenError {
         connection: Arc<str>,
     },
     /// The account is there, but the tenant holds no token for it.
-    #[error(
-        "the tenant holds no access token for your account at {connection}: sign in there again, unless the connection \
-         uses Token Vault, which keeps tokens elsewhere"
-    )]
+    #[error("the tenant holds no access token for your account at {connection}; sign in there again")]
     NoToken {
         /// The connection's name.
         connection: Arc<str>,
+    },
+    /// Token Vault holds nothing for the account, or nothing that can be renewed.
+    #[error("Token Vault holds no token for your account at {connection}; connect it (again)")]
+    NotInVault {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
+    /// Token Vault cannot be used as the tenant is set up, or does not answer as Token Vault does.
+    #[error("Token Vault gave no token: {cause}")]
+    NoVault {
+        /// What has to be set up.
+        #[source]
+        cause: Arc<TenantError>,
     },
     /// A token with characters that no header can carry.
     #[error("the tenant's token for your account at {connection} cannot be sent in a header")]
@@ -84,7 +95,7 @@ pub enum TokenError {
         /// What kind of failure it was.
         class: Class,
         /// When the provider wants to be asked again.
-        retry_after: Option<std::time::Duration>,
+        retry_after: Option<Duration>,
     },
     /// The token has expired, and was not renewed within `token_wait`.
     #[error("the access token at {connection} has expired and was not renewed in time")]
@@ -107,11 +118,37 @@ impl TokenError {
             self,
             Self::Store(_)
                 | Self::Tenant(_)
+                | Self::NoVault { .. }
                 | Self::Renewal { .. }
                 | Self::RenewalTooSlow { .. }
                 | Self::TooSlow
                 | Self::Died
         )
+    }
+
+    /// When asking again may help, if it is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Renewal { retry_after, .. } => *retry_after,
+            Self::Tenant(error) => error.retry_after(),
+            Self::NotConnected { .. }
+            | Self::AmbiguousAccount { .. }
+            | Self::Dead { .. }
+            | Self::Expired { .. }
+            | Self::Rejected { .. }
+            | Self::NoToken { .. }
+            | Self::NotInVault { .. }
+            | Self::NoVault { .. }
+            | Self::Unusable { .. }
+            | Self::OAuth1 { .. }
+            | Self::UserBlocked
+            | Self::UnknownUser
+            | Self::TooSlow
+            | Self::RenewalTooSlow { .. }
+            | Self::Store(_)
+            | Self::Died => None,
+        }
     }
 
     /// The connection at which the user must sign in (anew), if that is what it takes.
@@ -122,12 +159,14 @@ impl TokenError {
             | Self::Dead { connection, .. }
             | Self::Expired { connection }
             | Self::Rejected { connection }
-            | Self::NoToken { connection } => Some(connection),
+            | Self::NoToken { connection }
+            | Self::NotInVault { connection } => Some(connection),
             Self::AmbiguousAccount { .. }
             | Self::Unusable { .. }
             | Self::OAuth1 { .. }
             | Self::UserBlocked
             | Self::UnknownUser
+            | Self::NoVault { .. }
             | Self::Tenant(_)
             | Self::TooSlow
             | Self::Renewal { .. }

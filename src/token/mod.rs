@@ -1,67 +1,59 @@
-//! THE TOKEN: which access token the caller is entitled to at the provider: the one that the tenant holds, or one that
-//! was renewed with what the tenant holds.
+//! THE TOKEN: which access token the caller is entitled to at the provider: the one that the tenant holds with the
+//! user's identity, one that was renewed with what the tenant holds, or one of Token Vault.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::http::HeaderValue;
-
 use crate::auth0::Tenant;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::provider::Call;
-use crate::store::Store;
+use crate::store::{Key, Store};
 use crate::telemetry::metrics::{Metrics, Outcome};
 
+mod access;
 mod answer;
 mod driver;
 mod endpoint;
 mod error;
+mod exchange;
 mod flight;
 mod grant;
 mod held;
 mod keeper;
 mod record;
 mod renewal;
+mod source;
 mod users;
+mod worlds;
 
+pub use access::AccessToken;
 pub use endpoint::Class;
 pub use error::TokenError;
 
-use held::Held;
+use access::Origin;
+use driver::Driver;
+use exchange::Exchange;
 use keeper::Keeper;
-use record::{BEARER, Record, Wanted};
+use record::Wanted;
+use source::Ask;
 use users::{Found, Users};
+use worlds::Worlds;
 
-/// An access token of the caller at the provider.
-pub struct AccessToken {
-    value: HeaderValue,
-    record: Arc<Record>,
-    account: usize,
-    /// Where it was renewed here.
-    held: Option<Arc<Held>>,
-}
-
-impl AccessToken {
-    /// The token behind its prefix, as a header value that is marked sensitive. For [`crate::headers`] alone.
-    #[must_use]
-    pub fn expose(&self) -> &HeaderValue {
-        &self.value
-    }
-
-    /// Whether another can be had when the provider refuses this one.
-    #[must_use]
-    pub fn is_renewable(&self) -> bool {
-        self.held.is_some()
-    }
-}
+type Get = Result<(AccessToken, Outcome), TokenError>;
 
 /// Finds access tokens. Cheap to ask: a fresh token in memory is found without a lock held across an await and
 /// without I/O.
 pub struct Tokens {
     users: Arc<Users>,
-    keeper: Keeper,
+    grants: Keeper<Driver>,
+    vault: Keeper<Exchange>,
+    worlds: Worlds,
+    domain: Arc<str>,
+    /// The part of a key that does not matter.
+    any: Arc<str>,
     metrics: Metrics,
+    clock: Clock,
 }
 
 impl Tokens {
@@ -77,8 +69,18 @@ impl Tokens {
         clock: &Clock,
     ) -> std::io::Result<Self> {
         let users = Arc::new(Users::new(config, tenant, metrics, clock));
-        let keeper = Keeper::new(config, store.clone(), Arc::clone(&users), metrics, clock)?;
-        Ok(Self { users, keeper, metrics: metrics.clone() })
+        let driver = Driver::new(config, store.clone(), Arc::clone(&users), metrics, clock)?;
+        let exchange = Exchange::new(config, tenant, Arc::clone(&users), clock);
+        Ok(Self {
+            users,
+            grants: Keeper::new(config, driver, clock),
+            vault: Keeper::new(config, exchange, clock),
+            worlds: Worlds::new(config),
+            domain: Arc::from(config.auth0.domain.as_str()),
+            any: Arc::from(""),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+        })
     }
 
     /// The same for a new configuration and its tenant. What is held stays held as far as it means the same.
@@ -87,49 +89,102 @@ impl Tokens {
     /// When the platform's TLS roots cannot be loaded.
     pub fn succeed(&self, config: &Config, tenant: &Arc<Tenant>) -> std::io::Result<Self> {
         let users = Arc::new(self.users.succeed(config, tenant));
-        let keeper = self.keeper.succeed(config, Arc::clone(&users))?;
-        Ok(Self { users, keeper, metrics: self.metrics.clone() })
+        let driver = self.grants.source().succeed(config, Arc::clone(&users))?;
+        let exchange = Exchange::new(config, tenant, Arc::clone(&users), &self.clock);
+        Ok(Self {
+            users,
+            grants: self.grants.succeed(config, driver),
+            vault: self.vault.succeed(config, exchange),
+            worlds: Worlds::new(config),
+            domain: Arc::from(config.auth0.domain.as_str()),
+            any: Arc::clone(&self.any),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+        })
     }
 
     /// Waits until no renewal is under way.
     pub async fn settled(&self) {
-        self.keeper.settled().await;
+        self.grants.settled().await;
     }
 
     /// The caller's access token for `call`, and how it was found. The caller has waited for it since `begun`.
     ///
     /// # Errors
     /// [`TokenError`], which tells what the user must do from what the tenant lacks.
-    pub async fn get(&self, call: &Call, begun: Instant) -> Result<(AccessToken, Outcome), TokenError> {
-        let found = self.find(call, begun).await;
+    pub async fn get(&self, call: &Call, begun: Instant) -> Get {
+        let found = match call.provider().source() {
+            config::Source::Auto => self.in_either(call, begun).await,
+            config::Source::Identities => self.among_identities(call, begun).await,
+            config::Source::TokenVault => Box::pin(self.in_vault(call, begun)).await,
+        };
         self.metrics.token_lookup(found.as_ref().map_or(Outcome::Refused, |(_, outcome)| *outcome));
         found
     }
 
-    /// Takes note that the provider refused `token`, and finds a newer one if the call's tokens are renewed here: one
-    /// that is held already, or by a renewal that all who were refused share. Otherwise the next call looks for one.
+    /// Takes note that the provider refused `token`, and finds a newer one if one can be had: one that is held already,
+    /// or by a renewal that all who were refused share. Otherwise the next call looks for one.
     pub async fn successor(&self, call: &Call, token: &AccessToken) -> Option<AccessToken> {
-        match (&token.held, token.record.origin(token.account)) {
-            (Some(held), Some(origin)) => {
-                let newer = self.keeper.successor(origin, held).await?;
-                AccessToken::renewed(call, Arc::clone(&token.record), token.account, newer).ok()
+        let begun = self.clock.instant();
+        let origin = match &token.origin {
+            Origin::Grant(record, account, held) => {
+                let origin = record.origin(*account)?;
+                let newer = self.grants.successor(&ask(call, &origin.key, &origin.seed, begun), held).await?;
+                Origin::Grant(Arc::clone(record), *account, newer)
             }
-            _ => {
+            Origin::Vault(held) => {
+                let key = self.vault_key(call);
+                Origin::Vault(self.vault.successor(&ask(call, &key, call.caller().bearer(), begun), held).await?)
+            }
+            Origin::Identity(..) => {
                 self.refuse(call, token);
-                None
+                return None;
             }
-        }
+        };
+        AccessToken::new(call, origin).ok()
     }
 
     /// Takes note that the provider refused `token` once more.
     pub fn refuse(&self, call: &Call, token: &AccessToken) {
-        match &token.held {
-            Some(held) => self.keeper.refuse(held),
-            None => self.users.refuse(call.caller().subject(), &token.record, token.account),
+        match &token.origin {
+            Origin::Grant(_, _, held) => self.grants.refuse(held),
+            Origin::Vault(held) => self.vault.refuse(held),
+            Origin::Identity(record, account) => self.users.refuse(call.caller().subject(), record, *account),
         }
     }
 
-    async fn find(&self, call: &Call, begun: Instant) -> Result<(AccessToken, Outcome), TokenError> {
+    /// From the identities, and from Token Vault where they do not carry a token that serves; the other way round at a
+    /// connection of which it is known that the vault has its tokens.
+    async fn in_either(&self, call: &Call, begun: Instant) -> Get {
+        let connection = call.provider().connection();
+        if self.worlds.is_vault(connection) {
+            let found = Box::pin(self.in_vault(call, begun)).await;
+            self.worlds.learn(connection, found.as_ref(), self.clock.now());
+            match found {
+                Err(TokenError::NotInVault { .. } | TokenError::NotConnected { .. } | TokenError::NoVault { .. }) => {}
+                decided => return decided,
+            }
+            return self.among_identities(call, begun).await;
+        }
+        let error = match self.among_identities(call, begun).await {
+            Err(error) if error.connection().is_some() => error,
+            decided => return decided,
+        };
+        if !self.worlds.may_be_vault(connection, self.clock.now()) {
+            return Err(error);
+        }
+        let found = Box::pin(self.in_vault(call, begun)).await;
+        self.worlds.learn(connection, found.as_ref(), self.clock.now());
+        match found {
+            // What the identities lack says more about what the user has to do.
+            Err(TokenError::NotInVault { .. } | TokenError::NotConnected { .. } | TokenError::NoVault { .. }) => {
+                Err(error)
+            }
+            decided => decided,
+        }
+    }
+
+    async fn among_identities(&self, call: &Call, begun: Instant) -> Get {
         let wanted = Wanted {
             connection: call.provider().connection(),
             account: call.account(),
@@ -137,37 +192,33 @@ impl Tokens {
         };
         let Found { record, account, outcome } = self.users.find(call.caller().subject(), &wanted, begun).await?;
         let Some(origin) = record.origin(account).filter(|_| wanted.is_renewed) else {
-            return Ok((AccessToken::of_identity(call, record, account)?, outcome));
+            return Ok((AccessToken::new(call, Origin::Identity(record, account))?, outcome));
         };
-        let (held, renewal) = self.keeper.token(origin, call.min_validity(), begun).await?;
+        let (held, renewal) = self.grants.token(&ask(call, &origin.key, &origin.seed, begun)).await?;
         let outcome = if renewal == Outcome::Hit { outcome } else { renewal };
-        Ok((AccessToken::renewed(call, record, account, held)?, outcome))
+        Ok((AccessToken::new(call, Origin::Grant(record, account, held))?, outcome))
+    }
+
+    async fn in_vault(&self, call: &Call, begun: Instant) -> Get {
+        let key = self.vault_key(call);
+        let (held, outcome) = self.vault.token(&ask(call, &key, call.caller().bearer(), begun)).await?;
+        Ok((AccessToken::new(call, Origin::Vault(held))?, outcome))
+    }
+
+    /// What Token Vault is asked for. Of an account's name it knows the part that the provider gave.
+    fn vault_key(&self, call: &Call) -> Arc<Key> {
+        let account = call.account().map(|account| account.split_once('|').map_or(account, |(_, id)| id));
+        Arc::new(Key {
+            tenant: Arc::clone(&self.domain),
+            subject: Arc::clone(call.caller().subject()),
+            connection: Arc::clone(call.provider().connection()),
+            account: account.map_or_else(|| Arc::clone(&self.any), Arc::from),
+            audience: Arc::clone(&self.any),
+        })
     }
 }
 
-impl AccessToken {
-    fn of_identity(call: &Call, record: Arc<Record>, account: usize) -> Result<Self, TokenError> {
-        let value = record.value(account).map(|bearer| prefixed(bearer, call)).transpose()?;
-        Ok(Self { value: value.ok_or_else(|| unusable(call))?, record, account, held: None })
-    }
-
-    fn renewed(call: &Call, record: Arc<Record>, account: usize, held: Arc<Held>) -> Result<Self, TokenError> {
-        Ok(Self { value: prefixed(held.value(), call)?, record, account, held: Some(held) })
-    }
-}
-
-fn unusable(call: &Call) -> TokenError {
-    TokenError::Unusable { connection: Arc::from(call.provider().connection()) }
-}
-
-/// Puts the token behind the provider's own prefix, which for all but a few is the one it is kept with.
-fn prefixed(bearer: &HeaderValue, call: &Call) -> Result<HeaderValue, TokenError> {
-    let prefix = call.provider().auth_prefix();
-    if prefix == BEARER {
-        return Ok(bearer.clone());
-    }
-    let token = bearer.as_bytes().get(BEARER.len()..).unwrap_or_default();
-    let mut value = HeaderValue::from_bytes(&[prefix.as_bytes(), token].concat()).map_err(|_| unusable(call))?;
-    value.set_sensitive(true);
-    Ok(value)
+/// What `call` asks of a keeper.
+fn ask<'call, E>(call: &Call, key: &'call Arc<Key>, errand: &'call E, begun: Instant) -> Ask<'call, E> {
+    Ask { key, errand, min_validity: call.min_validity(), begun }
 }

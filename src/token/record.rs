@@ -130,10 +130,8 @@ impl Record {
 
     /// Decides whether this record serves a call for the account that is `wanted`. A refused token rests for `rest`.
     pub(super) fn standpoint(&self, wanted: &Wanted<'_>, now: Timestamp, rest: Duration) -> Standpoint {
-        match self.standing {
-            Standing::Good => {}
-            Standing::Blocked => return Standpoint::Refused(TokenError::UserBlocked),
-            Standing::Unknown => return Standpoint::Refused(TokenError::UnknownUser),
+        if let Err(error) = self.standing() {
+            return Standpoint::Refused(error);
         }
         let (index, account) = match self.choose(wanted.connection, wanted.account) {
             Ok(chosen) => chosen,
@@ -154,6 +152,15 @@ impl Record {
             Held::Unusable => Standpoint::Refused(TokenError::Unusable { connection: connection() }),
             Held::OAuth1 => Standpoint::Refused(TokenError::OAuth1 { connection: connection() }),
             Held::None => Standpoint::Refused(TokenError::NoToken { connection: connection() }),
+        }
+    }
+
+    /// Whether the user may be served at all.
+    pub(super) fn standing(&self) -> Result<(), TokenError> {
+        match self.standing {
+            Standing::Good => Ok(()),
+            Standing::Blocked => Err(TokenError::UserBlocked),
+            Standing::Unknown => Err(TokenError::UnknownUser),
         }
     }
 

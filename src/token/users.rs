@@ -20,9 +20,9 @@ pub(super) const REFUSAL_LIFE: Duration = Duration::from_secs(5);
 /// Callers within this time after a failed read share the failure.
 const FAILURE_REST: Duration = Duration::from_secs(1);
 /// A user whose recheck was not answered in time is served from memory this long before the next is waited for.
-const HANGING_REST: Duration = Duration::from_secs(15);
+pub(super) const HANGING_REST: Duration = Duration::from_secs(15);
 /// How long a caller whose record is held waits for a recheck that is due. Then it is served what is held.
-const RECHECK_PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const RECHECK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The users' records.
 pub(super) struct Users {

@@ -6,8 +6,20 @@ use std::path::{Path, PathBuf};
 use idp_proxy::error::Code;
 
 /// What knows no room.
-const LEAVES: [&str; 11] =
-    ["activity", "assertion", "auth0", "body", "bounded", "clock", "config", "gather", "secret", "store", "telemetry"];
+const LEAVES: [&str; 12] = [
+    "activity",
+    "assertion",
+    "auth0",
+    "body",
+    "bounded",
+    "clock",
+    "config",
+    "gather",
+    "random",
+    "secret",
+    "store",
+    "telemetry",
+];
 
 /// The rooms in the order in which a request visits them. `error` stands behind those whose failures it knows; `proxy` and
 /// `server` see them all, and `command` starts it all. Each may import what stands before it, and leaves.
