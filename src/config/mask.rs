@@ -9,10 +9,13 @@ use std::ops::Range;
 const TELLTALES: [&str; 8] = ["secret", "passw", "privat", "api_key", "api-key", "apikey", "authorization", "cookie"];
 
 /// The keys whose values are secrets; what is nearly one of them is taken for it.
-const SECRET_KEYS: [&str; 2] = ["client_secret", "private_key"];
+const SECRET_KEYS: [&str; 3] = ["client_key", "client_secret", "private_key"];
 
-/// Those that other keys are too near to.
-const EXACTLY: [&str; 2] = ["client_key", "keys"];
+/// The one that many words are near to.
+const KEYS: &str = "keys";
+
+/// No secret, though it is as near to `client_key` as a misspelling.
+const CLIENT_ID: &str = "client_id";
 
 /// `text` with the characters of every secret replaced by as many bytes of `*`, so that positions stay what they were.
 pub(super) fn mask(text: &str) -> String {
@@ -70,9 +73,9 @@ fn is_secret(key: &str) -> bool {
         return false;
     }
     let key = key.to_ascii_lowercase();
-    EXACTLY.contains(&&*key)
+    key == KEYS
         || TELLTALES.iter().any(|telltale| key.contains(telltale))
-        || SECRET_KEYS.iter().any(|secret| strsim::damerau_levenshtein(&key, secret) <= 3)
+        || key != CLIENT_ID && SECRET_KEYS.iter().any(|secret| strsim::damerau_levenshtein(&key, secret) <= 3)
 }
 
 /// Where in `after`, the text behind a secret's key, the secret stands; `None` if there is none.

@@ -13,6 +13,7 @@ use hyper::http::{HeaderName, HeaderValue};
 
 use crate::secret::Secret;
 
+mod connection;
 mod duration;
 mod env;
 pub mod fault;
@@ -22,11 +23,9 @@ mod mask;
 mod preset;
 mod provider;
 mod reader;
-mod renewal;
 pub mod rule;
 mod said;
 mod secret_source;
-mod source;
 mod store;
 mod syntax;
 mod url;

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use hyper::http::{HeaderName, HeaderValue, header};
 use toml::de::DeValue;
 
+use super::connection::{Settled, Written, settle};
 use super::fault::{Code, Fault};
 use super::header::{auth_prefix, header_name};
 use super::reader::{Table, nearest};
 use super::rule::Rule;
 use super::value::{Invalid, Item, not_empty, scope, text};
-use super::{Allow, BaseUrl, Provider, Source, header as headers_of, preset, renewal, source, url};
+use super::{Allow, BaseUrl, Provider, header as headers_of, preset, url};
 
 /// Where the proxy itself is reached, which no provider may be.
 pub(super) struct OwnPlace {
@@ -18,6 +19,17 @@ pub(super) struct OwnPlace {
     pub(super) origins: Vec<String>,
     /// The host of `public_url`.
     pub(super) host: Option<String>,
+}
+
+impl OwnPlace {
+    /// What is sent to the proxy's own origin would come in again, and again.
+    pub(super) fn refuse(&self, url: &str) -> Result<(), Invalid> {
+        let address = url.split_once('?').map_or(url, |(address, _)| address);
+        if url::full_origin(address).is_some_and(|origin| self.origins.contains(&origin)) {
+            return Err(Invalid::conflict("must not be the proxy itself").hint("every call would go round in circles"));
+        }
+        Ok(())
+    }
 }
 
 /// What belongs into `[providers]`.
@@ -28,9 +40,8 @@ pub(super) fn example() -> String {
 /// Reads every provider.
 pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: bool) -> BTreeMap<String, Provider> {
     let mut providers = BTreeMap::new();
-    let mut spans = BTreeMap::new();
     let mut hosts = BTreeSet::new();
-    let mut sources = Vec::new();
+    let mut written = Vec::new();
     let names = table.names();
     if names.is_empty() {
         table.has_nothing("provider", example());
@@ -39,19 +50,22 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: boo
         if !is_name(&name) {
             let message = "a provider's name must be [a-z0-9][a-z0-9-]{0,62}: it is a part of URLs";
             let key = format!("providers.{}", name.escape_debug());
-            table.reader.faults.push(Fault::new(Code::BadValue, message).about(key).at(Some(span.clone())));
+            table.reader.faults.push(Fault::new(Code::BadValue, message).about(key).at(Some(span)));
         }
         let preset = preset::preset(&name);
         let mut entry = table.entry(&name).with_preset(preset.as_ref());
         let connection = connection(&mut entry, &name);
-        sources.push(source::Written::read(&mut entry, &name, connection.clone()));
+        let keys = Written::read(&mut entry, &name, connection.clone(), own);
+        written.extend(Some(keys).filter(|_| !entry.is_no_table()));
         if let Some(provider) = provider(entry, &name, connection, own, &mut hosts) {
-            spans.insert(name.clone(), span);
             providers.insert(name, provider);
         }
     }
-    source::settle(table.reader, sources, &mut providers);
-    renewal::share(&mut table, &mut providers, &spans, has_store);
+    for (name, Settled { source, renewal }) in settle(table.reader, written, has_store) {
+        if let Some(provider) = providers.get_mut(&name) {
+            (provider.source, provider.renewal) = (source, renewal);
+        }
+    }
     providers
 }
 
@@ -89,7 +103,8 @@ fn provider(
     let auth_header = table.or("auth_header", header::AUTHORIZATION, text(header_name));
     let auth_prefix = table.or("auth_prefix", "Bearer ".to_owned(), text(auth_prefix));
     let headers = headers(&mut table, &auth_header);
-    let renewal = renewal::renewal(&mut table);
+    // What its connection says is settled when all tables are read.
+    let Settled { source, renewal } = Settled::default();
     table.refuse_rest();
     Some(Provider {
         connection: connection?,
@@ -102,7 +117,7 @@ fn provider(
         auth_header,
         auth_prefix,
         headers,
-        source: Source::default(),
+        source,
         renewal,
     })
 }
@@ -113,12 +128,9 @@ fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(is_part) && !name.starts_with('-')
 }
 
-/// A call to the proxy's own origin would come in again, and again.
 fn elsewhere(text: &str, own: &OwnPlace) -> Result<BaseUrl, Invalid> {
     let base_url = url::base_url(text)?;
-    if url::full_origin(text).is_some_and(|origin| own.origins.contains(&origin)) {
-        return Err(Invalid::conflict("must not be the proxy itself").hint("every call would go round in circles"));
-    }
+    own.refuse(text)?;
     Ok(base_url)
 }
 

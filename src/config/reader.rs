@@ -52,6 +52,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Notes that `key` is missing in the table `name` whose header is at `header`.
+    pub(super) fn missing(&mut self, name: &str, header: Option<&Range<usize>>, key: &str, hint: Option<String>) {
+        if self.is_broken(header) {
+            return;
+        }
+        let fault = Fault::new(Code::MissingKey, format!("missing key `{key}` in [{name}]"));
+        self.faults.push(fault.about(format!("{name}.{key}")).at(header.cloned()).help(hint));
+    }
+
     fn report(&mut self, item: &Item<'_>, invalid: Invalid) {
         let message = format!("`{}` {}", item.name, invalid.message);
         let fault = Fault::new(invalid.code, message).about(&item.key).at(item.span.clone()).help(invalid.hint);
@@ -133,6 +142,11 @@ impl<'r, 'a> Table<'r, 'a> {
         self
     }
 
+    /// Whether something else stands in the table's place, which has been told.
+    pub(super) fn is_no_table(&self) -> bool {
+        self.is_quiet
+    }
+
     /// The names of everything in the table, and where they stand, in the order of the file.
     pub(super) fn names(&self) -> Vec<(String, Range<usize>)> {
         let keys = self.own.into_iter().flat_map(DeTable::keys);
@@ -169,13 +183,8 @@ impl<'r, 'a> Table<'r, 'a> {
         read: impl FnOnce(&mut Self, &'static str) -> Option<T>,
     ) -> Option<Said<T>> {
         let Item { span, is_inherited, .. } = self.item(key)?;
-        Some(Said { value: read(self, key), is_inherited, place: Place { table: self.name.clone(), key, span } })
-    }
-
-    /// Where `key` stands in the file.
-    pub(super) fn written(&self, key: &'static str) -> Option<Place> {
-        let span = self.own?.get(key)?.span();
-        Some(Place { table: self.name.clone(), key, span: Some(span) })
+        let place = Place { table: self.name.clone(), header: self.span.clone(), key, span };
+        Some(Said { value: read(self, key), is_inherited, place })
     }
 
     /// What `parse` makes of `key`; `None` when it is absent or faulty.
@@ -249,12 +258,9 @@ impl<'r, 'a> Table<'r, 'a> {
 
     /// Notes that `key` is missing, at the table's header.
     pub(super) fn missing(&mut self, key: &str, hint: Option<String>) {
-        if self.is_quiet || self.reader.is_broken(self.span.as_ref()) {
-            return;
+        if !self.is_quiet {
+            self.reader.missing(&self.name, self.span.as_ref(), key, hint);
         }
-        let message = format!("missing key `{key}` in [{}]", self.name);
-        let fault = Fault::new(Code::MissingKey, message).about(self.path(key));
-        self.reader.faults.push(fault.at(self.span.clone()).help(hint));
     }
 
     /// Notes that the table, which is there to hold some `thing`, holds none.

@@ -1,4 +1,4 @@
-//! What a table says under one key, and where: for keys that several tables must agree on.
+//! What a table says under one key, and where: for keys on which several tables have to agree.
 
 use std::ops::Range;
 
@@ -17,19 +17,37 @@ pub(super) struct Said<T> {
 pub(super) struct Place {
     /// The name of its table, such as `providers.google`.
     pub(super) table: String,
+    pub(super) header: Option<Range<usize>>,
     pub(super) key: &'static str,
     /// The value, or the header that brought the preset in.
     pub(super) span: Option<Range<usize>>,
 }
 
-/// What the tables say together: the first that says it itself, or else the first whose preset does. `clash` is told of
-/// each that says something else itself.
+impl<T> Said<T> {
+    /// Where the key stands, if the table has it itself.
+    pub(super) fn own(&self) -> Option<&Place> {
+        (!self.is_inherited).then_some(&self.place)
+    }
+}
+
+/// What is said, if it is and has no fault.
+pub(super) fn value<T: Clone>(said: &Option<Said<T>>) -> Option<T> {
+    said.as_ref()?.value.clone()
+}
+
+/// What is said, or `default` where nothing is; `None` if it is faulty.
+pub(super) fn value_or<T: Clone>(said: &Option<Said<T>>, default: T) -> Option<T> {
+    said.as_ref().map_or(Some(default), |said| said.value.clone())
+}
+
+/// What several tables say together: what the first says that has the key itself, or else the first preset. `clash` is
+/// told of each that says something else itself, and of the first.
 pub(super) fn agreed<'s, T: Clone + PartialEq + 's>(
-    said: impl Iterator<Item = &'s Said<T>>,
+    all: impl Iterator<Item = &'s Said<T>>,
     mut clash: impl FnMut(&Place, &Place),
 ) -> Option<Said<T>> {
     let mut agreed: Option<&Said<T>> = None;
-    for said in said {
+    for said in all {
         match agreed {
             Some(first) if !first.is_inherited && !said.is_inherited => {
                 // Nothing is known of a faulty one.

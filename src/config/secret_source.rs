@@ -39,18 +39,24 @@ pub(super) fn private_key(table: &mut Table<'_, '_>, key: &'static str) -> Optio
     None
 }
 
-/// The list of secrets `key` of `table`.
+/// The list of secrets `key` of `table`, if it is there and all of them are to be had.
 pub(super) fn secrets(table: &mut Table<'_, '_>, key: &'static str) -> Option<Vec<Secret>> {
     let list = table.item(key)?;
     let elements = table.check(&list, Item::elements)?;
-    let read = |element: &Item<'_>| match element.value {
+    let read: Vec<_> = elements.iter().map(|element| listed(table, element)).collect();
+    read.into_iter().map(|secret| secret.map(Secret::new)).collect()
+}
+
+fn listed(table: &mut Table<'_, '_>, element: &Item<'_>) -> Option<String> {
+    let secret = match element.value {
         DeValue::String(secret) => Some(secret.clone().into_owned()),
         DeValue::Table(place) => listed_elsewhere(table, element, place),
         DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) => {
             table.check(element, |element| Err(element.wrong_type(FORMS)))
         }
-    };
-    Some(elements.iter().filter_map(read).map(Secret::new).collect())
+    }?;
+    let is_there = |_: &Item<'_>| if secret.is_empty() { Err(Invalid::secret("is empty")) } else { Ok(()) };
+    table.check(element, is_there).map(|()| secret)
 }
 
 fn listed_elsewhere(table: &mut Table<'_, '_>, element: &Item<'_>, place: &DeTable<'_>) -> Option<String> {

@@ -36,7 +36,7 @@ pub(super) fn store(mut table: Table<'_, '_>) -> Option<Store> {
         table
             .missing("url", Some("url = \"sqlite:idp-proxy.db\", or \"postgres://…\" for several replicas".to_owned()));
     }
-    if keys.as_ref().is_some_and(Vec::is_empty) && table.reader.faults.is_empty() {
+    if keys.as_ref().is_some_and(Vec::is_empty) {
         table.fault("keys", Invalid::value("must have a key").hint("`idp-proxy store keygen` makes one"));
     }
     let place = url.and_then(|url| place(&mut table, url));

@@ -43,11 +43,16 @@ pub(super) fn issuer(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
-/// Reads the address of a token endpoint.
+/// Reads the address of a token endpoint. It may have a query (RFC 6749 §3.2), and it is kept as it is written.
 pub(super) fn endpoint(text: &str) -> Result<String, Invalid> {
-    let url = Url::read(text)?;
+    let (address, query) = text.split_once('?').map_or((text, None), |(address, query)| (address, Some(query)));
+    let url = Url::read(address)?;
     url.check_protected()?;
     check_path(url.path)?;
+    let is_query = |byte: u8| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte);
+    if !query.unwrap_or_default().bytes().all(is_query) {
+        return Err(Invalid::value("must have a query of URL characters alone (RFC 3986 §3.4), and no fragment"));
+    }
     Ok(text.to_owned())
 }
 
@@ -352,6 +357,26 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(base(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_endpoint_is_kept_as_it_is_written_with_its_query() {
+        for fine in ["https://a.example/token", "https://A.example/token/?p=b2c_1", "http://127.0.0.1:4400/oauth/token"]
+        {
+            assert_eq!(endpoint(fine).as_deref(), Ok(fine));
+        }
+        for bad in [
+            "http://a.example/token",
+            "a.example/token",
+            "https://me:pw@a.example/token",
+            "https://a.example/token#x",
+            "https://a.example/token?a#x",
+            "https://a.example/token?a b",
+            "https://a.example/../token",
+            "https://login.example/{tenant}/token",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad}");
         }
     }
 

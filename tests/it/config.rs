@@ -8,7 +8,9 @@ use idp_proxy::config::fault::{Code, Fault};
 use idp_proxy::config::{Config, Faults, LogFormat};
 use proptest::prelude::*;
 
+mod connections;
 mod providers;
+mod renewal;
 mod secrets;
 mod shipped;
 mod store;

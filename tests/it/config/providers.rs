@@ -1,10 +1,10 @@
 //! Providers: presets, what they may be called, and what they may not be.
 
+use idp_proxy::config::Allow;
 use idp_proxy::config::fault::Code;
 use idp_proxy::config::rule::Rule;
-use idp_proxy::config::{Allow, Source};
 
-use super::{MINIMAL, config, faults, headlines, the_fault};
+use super::{MINIMAL, config, headlines, the_fault};
 
 #[test]
 fn a_provider_inherits_its_preset_and_replaces_what_it_names() {
@@ -91,6 +91,10 @@ fn no_provider_is_the_proxy_itself() {
     ] {
         let fault = the_fault(&format!("{MINIMAL}base_url = \"{base_url}\"\n[server]\n{server}\n"));
         assert_eq!((fault.code, &*fault.message), (Code::Conflict, "`base_url` must not be the proxy itself"));
+        let text =
+            MINIMAL.replace("[providers.github]", "[providers.google]\nclient_id = \"a\"\nclient_secret = \"b\"");
+        let fault = the_fault(&format!("{text}refresh_url = \"{base_url}?a=b\"\n[server]\n{server}\n"));
+        assert_eq!((fault.code, &*fault.message), (Code::Conflict, "`refresh_url` must not be the proxy itself"));
     }
 }
 
@@ -124,56 +128,4 @@ fn what_may_be_called_is_read_into_rules() {
     assert_eq!(github.deny, rules(&["* /admin/**"]));
     let fault = the_fault(&format!("{MINIMAL}allow = \"write\"\n"));
     assert_eq!(fault.message, "`allow` must be \"read\", \"all\" or a list of rules");
-}
-
-const GMAIL: &str = "[providers.gmail]\nconnection = \"google-oauth2\"\nbase_url = \"https://gmail.googleapis.com\"\n";
-
-#[test]
-fn tokens_come_from_where_the_table_says() {
-    let source = |line: &str| config(&format!("{MINIMAL}{line}\n")).providers["github"].source;
-    assert_eq!(source(""), Source::Auto);
-    assert_eq!(source("source = \"auto\""), Source::Auto);
-    assert_eq!(source("source = \"identities\""), Source::Identities);
-    assert_eq!(source("source = \"token_vault\""), Source::TokenVault);
-    let fault = the_fault(&format!("{MINIMAL}source = \"vault\"\n"));
-    assert_eq!(fault.message, "`source` must be \"auto\", \"identities\" or \"token_vault\"");
-}
-
-#[test]
-fn tables_on_one_connection_have_one_source() {
-    let google = "[providers.google]\nsource = \"token_vault\"\n";
-    for tables in [format!("{google}{GMAIL}"), format!("{GMAIL}{google}")] {
-        assert_eq!(config(&format!("{MINIMAL}{tables}")).providers["gmail"].source, Source::TokenVault);
-    }
-    let text = format!("{MINIMAL}{google}{GMAIL}source = \"identities\"\n");
-    assert_eq!(
-        faults(&text).to_string(),
-        "proxy.toml:14:10: error: `source` is not that of [providers.google], which has the same connection \
-         (proxy.toml:10)\n   \
-            |\n\
-         10 | source = \"token_vault\"\n   \
-            |          -------------\n\
-         ...\n\
-         14 | source = \"identities\"\n   \
-            |          ^^^^^^^^^^^^\n\
-         help: a connection has one source: leave the key out of one of the two tables\n"
-    );
-}
-
-#[test]
-fn nothing_is_renewed_here_of_what_token_vault_holds() {
-    let client = "client_id = \"id\"\nclient_secret = \"hunter2\"\n";
-    let vault = "source = \"token_vault\"\n";
-    // It rotates, and needs no store: Auth0 keeps what comes.
-    let bitbucket = config(&format!("{MINIMAL}[providers.bitbucket]\n{vault}")).providers["bitbucket"].clone();
-    assert_eq!((bitbucket.source, bitbucket.renewal), (Source::TokenVault, None));
-    // Beside the client, and beside that of another table on the connection.
-    for tables in
-        [format!("[providers.google]\n{client}{vault}"), format!("{GMAIL}{vault}[providers.google]\n{client}")]
-    {
-        let fault = the_fault(&format!("{MINIMAL}{tables}"));
-        let told = "`client_id`, `client_secret` beside source = \"token_vault\": there Auth0 renews, with its own client \
-                    (proxy.toml:12)";
-        assert_eq!((fault.code, &*fault.message), (Code::Conflict, told));
-    }
 }

@@ -1,0 +1,127 @@
+//! What the tables on one connection share: where its tokens come from, and how they are renewed.
+//!
+//! A connection has one OAuth client and, for each user, one grant. So what one of its tables says holds for all, and
+//! two that say different things are a fault. `written` reads the keys of one table, `client` judges the client.
+
+use std::collections::BTreeMap;
+
+use super::fault::{Code, Fault};
+use super::reader::Reader;
+use super::said::{Place, Said, agreed, value};
+use super::{Renewal, Source};
+
+mod client;
+mod written;
+
+use written::Keys;
+pub(super) use written::Written;
+
+/// Where a connection's tokens come from, and how they are renewed if they are renewed here.
+#[derive(Clone, Default)]
+pub(super) struct Settled {
+    pub(super) source: Source,
+    pub(super) renewal: Option<Renewal>,
+}
+
+/// Brings all tables together, given in the order of the file, and says for each provider what its connection has.
+pub(super) fn settle(reader: &mut Reader<'_>, tables: Vec<Written>, has_store: bool) -> BTreeMap<String, Settled> {
+    let mut connections = BTreeMap::<_, Vec<Written>>::new();
+    for table in tables {
+        // Without a connection it shares nothing.
+        let group = table.connection.clone().ok_or_else(|| table.name.clone());
+        connections.entry(group).or_default().push(table);
+    }
+    let mut settled = BTreeMap::new();
+    for tables in connections.into_values() {
+        let connection = connection(reader, &tables, has_store);
+        settled.extend(tables.into_iter().map(|table| (table.name, connection.clone())));
+    }
+    settled
+}
+
+fn connection(reader: &mut Reader<'_>, tables: &[Written], has_store: bool) -> Settled {
+    let keys = share(reader, tables);
+    let source = value(&keys.source).unwrap_or_default();
+    if let (Source::TokenVault, Some(said)) = (source, &keys.source) {
+        refuse_client(reader, tables, said);
+        return Settled { source, renewal: None };
+    }
+    let Some(client) = keys.client().cloned() else { return Settled { source, renewal: None } };
+    let renewal = client::renewal(reader, keys, &client);
+    if renewal.as_ref().is_some_and(|renewal| renewal.rotates) && !has_store {
+        let message =
+            format!("[{}] rotates its refresh tokens, and there is no durable store to keep them in", client.table);
+        let hint = "[store] url = \"sqlite:idp-proxy.db\", or \"postgres://…\" for several replicas; without \
+                    `client_id` nothing is renewed, and users sign in again when a token expires";
+        let fault = Fault::new(Code::Conflict, message).about(&client.table).at(client.header);
+        reader.faults.push(fault.help(Some(hint.to_owned())));
+    }
+    Settled { source, renewal }
+}
+
+/// What the tables say together.
+fn share(reader: &mut Reader<'_>, tables: &[Written]) -> Keys {
+    let all: Vec<&Keys> = tables.iter().map(|table| &table.keys).collect();
+    let client_id = agree(reader, &all, |keys| &keys.client_id);
+    // That another client has another secret is no news.
+    let of_it = |keys: &&Keys| keys.client_id.is_none() || value(&keys.client_id) == value(&client_id);
+    let with_client: Vec<&Keys> = all.iter().copied().filter(of_it).collect();
+    Keys {
+        source: agree(reader, &all, |keys| &keys.source),
+        token_url: agree(reader, &all, |keys| &keys.token_url),
+        refresh_url: agree(reader, &all, |keys| &keys.refresh_url),
+        client_secret: agree(reader, &with_client, |keys| &keys.client_secret),
+        client_key: agree(reader, &with_client, |keys| &keys.client_key),
+        client_id,
+        refresh_auth: agree(reader, &all, |keys| &keys.refresh_auth),
+        refresh_body: agree(reader, &all, |keys| &keys.refresh_body),
+        refresh_grant: agree(reader, &all, |keys| &keys.refresh_grant),
+        refresh_params: agree(reader, &all, |keys| &keys.refresh_params),
+        scope: agree(reader, &all, |keys| &keys.scope),
+        rotates: agree(reader, &all, |keys| &keys.rotates),
+        lifetime: agree(reader, &all, |keys| &keys.lifetime),
+    }
+}
+
+fn agree<T: Clone + PartialEq>(
+    reader: &mut Reader<'_>,
+    all: &[&Keys],
+    key: impl Fn(&Keys) -> &Option<Said<T>>,
+) -> Option<Said<T>> {
+    agreed(all.iter().filter_map(|keys| key(keys).as_ref()), |second, first| {
+        let what = format!("is not that of [{}], which has the same connection", first.table);
+        let hint = "what one table says holds for all on its connection: leave the key out of one of the two";
+        conflict(reader, second, &what, Some(first), hint);
+    })
+}
+
+/// In Token Vault, Auth0 renews, and nobody else can.
+fn refuse_client(reader: &mut Reader<'_>, tables: &[Written], source: &Said<Source>) {
+    for keys in tables.iter().map(|table| &table.keys) {
+        // Whether it is meant at all is told to be in doubt.
+        if keys.source.as_ref().is_some_and(|own| own.own().is_some() && own.value != source.value) {
+            continue;
+        }
+        let places: Vec<&Place> = keys.client_keys().collect();
+        let Some(first) = places.first() else { continue };
+        let message = format!(
+            "nothing comes of {} beside source = \"token_vault\": there Auth0 renews, with its own client",
+            list(&places)
+        );
+        let fault = Fault::new(Code::Conflict, message).about(format!("{}.{}", first.table, first.key));
+        let hint = "leave the client's keys out, or say source = \"identities\" to have tokens renewed here";
+        let fault = fault.at(first.span.clone()).beside(source.place.span.clone()).help(Some(hint.to_owned()));
+        reader.faults.push(fault);
+    }
+}
+
+fn list(places: &[&Place]) -> String {
+    places.iter().map(|place| format!("`{}`", place.key)).collect::<Vec<_>>().join(", ")
+}
+
+/// Notes that the key at `place` cannot stand, beside another or at all.
+fn conflict(reader: &mut Reader<'_>, place: &Place, what: &str, beside: Option<&Place>, hint: &str) {
+    let fault = Fault::new(Code::Conflict, format!("`{}` {what}", place.key));
+    let fault = fault.about(format!("{}.{}", place.table, place.key)).at(place.span.clone());
+    reader.faults.push(fault.beside(beside.and_then(|beside| beside.span.clone())).help(Some(hint.to_owned())));
+}

@@ -1,0 +1,162 @@
+//! The keys of one `[providers.NAME]` about its connection, each with its place.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::config::duration::duration;
+use crate::config::provider::OwnPlace;
+use crate::config::reader::Table;
+use crate::config::said::{Place, Said};
+use crate::config::secret_source::{private_key, secret, secrets};
+use crate::config::value::{Invalid, Item, boolean, not_empty, text};
+use crate::config::{RefreshBody, RefreshGrant, Source, url};
+use crate::secret::Secret;
+
+/// What one table, or the preset behind it, says about its connection.
+pub(in crate::config) struct Written {
+    /// The provider's name.
+    pub(super) name: String,
+    /// `None` when it is missing or faulty.
+    pub(super) connection: Option<String>,
+    pub(super) keys: Keys,
+}
+
+/// The keys that the tables on one connection share.
+pub(super) struct Keys {
+    pub(super) source: Option<Said<Source>>,
+    pub(super) token_url: Option<Said<String>>,
+    pub(super) refresh_url: Option<Said<String>>,
+    pub(super) client_id: Option<Said<String>>,
+    pub(super) client_secret: Option<Said<Vec<Secret>>>,
+    pub(super) client_key: Option<Said<Secret>>,
+    pub(super) refresh_auth: Option<Said<Auth>>,
+    pub(super) refresh_body: Option<Said<RefreshBody>>,
+    pub(super) refresh_grant: Option<Said<RefreshGrant>>,
+    pub(super) refresh_params: Option<Said<Vec<(String, String)>>>,
+    pub(super) scope: Option<Said<String>>,
+    pub(super) rotates: Option<Said<bool>>,
+    pub(super) lifetime: Option<Said<Duration>>,
+}
+
+/// `refresh_auth` as it is written; what goes with it stands under other keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Auth {
+    Post,
+    Basic,
+    Nothing,
+    PrivateKeyJwt,
+}
+
+impl Written {
+    /// Reads the table of the provider `name`.
+    pub(in crate::config) fn read(
+        table: &mut Table<'_, '_>,
+        name: &str,
+        connection: Option<String>,
+        own: &OwnPlace,
+    ) -> Self {
+        let endpoint = |written: &str| {
+            own.refuse(written)?;
+            url::endpoint(written)
+        };
+        let keys = Keys {
+            source: table.said("source", |table, key| table.optional(key, text(source))),
+            token_url: table.said("token_url", |table, key| table.optional(key, text(endpoint))),
+            refresh_url: table.said("refresh_url", |table, key| table.optional(key, text(endpoint))),
+            client_id: table.said("client_id", |table, key| table.optional(key, text(not_empty))),
+            client_secret: table.said("client_secret", client_secrets),
+            client_key: table.said("client_key", private_key),
+            refresh_auth: table.said("refresh_auth", |table, key| table.optional(key, text(auth))),
+            refresh_body: table.said("refresh_body", |table, key| table.optional(key, text(body))),
+            refresh_grant: table.said("refresh_grant", |table, key| table.optional(key, text(grant))),
+            refresh_params: table.said("refresh_params", params),
+            scope: table.said("scope", |table, key| table.optional(key, text(not_empty))),
+            rotates: table.said("rotates", |table, key| table.optional(key, boolean)),
+            lifetime: table.said("lifetime", |table, key| table.optional(key, duration)),
+        };
+        Self { name: name.to_owned(), connection, keys }
+    }
+}
+
+impl Keys {
+    /// Where a client stands, or a part of one: without it nothing is renewed.
+    pub(super) fn client(&self) -> Option<&Place> {
+        self.client_keys().next()
+    }
+
+    /// Where the keys of a client stand.
+    pub(super) fn client_keys(&self) -> impl Iterator<Item = &Place> {
+        [place(&self.client_id), place(&self.client_secret), place(&self.client_key)].into_iter().flatten()
+    }
+}
+
+fn place<T>(said: &Option<Said<T>>) -> Option<&Place> {
+    said.as_ref().map(|said| &said.place)
+}
+
+fn source(text: &str) -> Result<Source, Invalid> {
+    match text {
+        "auto" => Ok(Source::Auto),
+        "identities" => Ok(Source::Identities),
+        "token_vault" => Ok(Source::TokenVault),
+        _ => Err(Invalid::value("must be \"auto\", \"identities\" or \"token_vault\"")),
+    }
+}
+
+fn auth(text: &str) -> Result<Auth, Invalid> {
+    match text {
+        "post" => Ok(Auth::Post),
+        "basic" => Ok(Auth::Basic),
+        "none" => Ok(Auth::Nothing),
+        "private_key_jwt" => Ok(Auth::PrivateKeyJwt),
+        _ => Err(Invalid::value("must be \"post\", \"basic\", \"none\" or \"private_key_jwt\"")),
+    }
+}
+
+fn body(text: &str) -> Result<RefreshBody, Invalid> {
+    match text {
+        "form" => Ok(RefreshBody::Form),
+        "json" => Ok(RefreshBody::Json),
+        _ => Err(Invalid::value("must be \"form\" or \"json\"")),
+    }
+}
+
+fn grant(text: &str) -> Result<RefreshGrant, Invalid> {
+    match text {
+        "refresh_token" => Ok(RefreshGrant::RefreshToken),
+        "fb_exchange_token" => Ok(RefreshGrant::FacebookExchange),
+        _ => Err(Invalid::value("must be \"refresh_token\" or \"fb_exchange_token\"")),
+    }
+}
+
+/// One secret, or a list of them while the old one is being replaced.
+fn client_secrets(table: &mut Table<'_, '_>, key: &'static str) -> Option<Vec<Secret>> {
+    if !table.item(key)?.value.is_array() {
+        return secret(table, key).map(|secret| vec![secret]);
+    }
+    let secrets = secrets(table, key)?;
+    if secrets.is_empty() {
+        table.fault(key, Invalid::secret("is empty"));
+        return None;
+    }
+    Some(secrets)
+}
+
+fn params(table: &mut Table<'_, '_>, key: &'static str) -> Option<Vec<(String, String)>> {
+    let item = table.item(key)?;
+    let entries = table.check(&item, Item::entries)?;
+    let read = |(name, value): (&str, Item<'_>)| {
+        let value = table.check(&value, |value| match value.value {
+            DeValue::String(text) => Ok(text.clone().into_owned()),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => Err(value.wrong_type("text")),
+        })?;
+        Some((name.to_owned(), value))
+    };
+    Some(entries.into_iter().filter_map(read).collect())
+}

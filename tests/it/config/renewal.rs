@@ -1,0 +1,155 @@
+//! How a provider's tokens are renewed: which keys make it possible, and what is there by half.
+
+use idp_proxy::config::{ClientProof, RefreshBody, RefreshGrant, Renewal};
+
+use super::*;
+
+const CLIENT: &str = "client_id = \"id\"\nclient_secret = \"hunter2\"\n";
+const STORE: &str = "[store]\nurl = \"sqlite:a.db\"\nkeys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n";
+const INTRANET: &str =
+    "[providers.intranet]\nconnection = \"intranet\"\nbase_url = \"https://api.intranet.example/v1\"\n";
+
+/// How the provider `name` is renewed where `tables` follow on the shortest file and a store.
+fn renewal(name: &str, tables: &str) -> Option<Renewal> {
+    config(&format!("{MINIMAL}{STORE}{tables}")).providers[name].renewal.clone()
+}
+
+/// The secrets of a client that has some.
+fn secrets(proof: &ClientProof) -> Vec<&str> {
+    match proof {
+        ClientProof::Post(secrets) | ClientProof::Basic(secrets) => secrets.iter().map(|one| one.expose()).collect(),
+        ClientProof::PrivateKey(_) | ClientProof::Nothing => Vec::new(),
+    }
+}
+
+#[test]
+fn a_preset_and_a_client_are_all_that_renewing_takes() {
+    let bitbucket = renewal("bitbucket", &format!("[providers.bitbucket]\n{CLIENT}")).unwrap();
+    assert_eq!(bitbucket.url, "https://bitbucket.org/site/oauth2/access_token");
+    assert_eq!(bitbucket.client_id, "id");
+    assert!(matches!(&bitbucket.proof, ClientProof::Basic(_)));
+    assert_eq!(secrets(&bitbucket.proof), ["hunter2"]);
+    assert_eq!((bitbucket.body, bitbucket.grant), (RefreshBody::Form, RefreshGrant::RefreshToken));
+    for name in ["bitbucket", "facebook", "github-app", "gitlab", "google", "linkedin", "microsoft", "slack"] {
+        let renewal = renewal(name, &format!("[providers.{name}]\n{CLIENT}")).unwrap();
+        assert_eq!(renewal.rotates, ["bitbucket", "github-app", "gitlab", "slack"].contains(&name), "{name}");
+        let exchanges = renewal.grant == RefreshGrant::FacebookExchange;
+        assert_eq!(exchanges, name == "facebook", "{name}");
+    }
+}
+
+#[test]
+fn without_a_client_nothing_is_renewed() {
+    assert_eq!(renewal("google", "[providers.google]\n"), None);
+    assert_eq!(renewal("github", ""), None);
+}
+
+#[test]
+fn every_key_of_a_renewal_can_be_said() {
+    let keys = r#"
+token_url = "https://login.intranet.example/token?p=b2c"
+refresh_url = "http://127.0.0.1:4400/refresh"
+client_id = "id"
+client_secret = ["new", { env = "AUTH0_CLIENT_SECRET" }]
+refresh_auth = "basic"
+refresh_body = "json"
+refresh_grant = "refresh_token"
+refresh_params = { resource = "https://api.example", b = "" }
+scope = "read write"
+rotates = false
+lifetime = "30m"
+source = "identities"
+"#;
+    let renewal = renewal("intranet", &format!("{INTRANET}{keys}")).unwrap();
+    assert_eq!(renewal.url, "http://127.0.0.1:4400/refresh");
+    assert_eq!(secrets(&renewal.proof), ["new", "from the environment"]);
+    assert!(matches!(renewal.proof, ClientProof::Basic(_)));
+    assert_eq!(renewal.body, RefreshBody::Json);
+    let mut params = renewal.params;
+    params.sort();
+    assert_eq!(params, [("b".to_owned(), String::new()), ("resource".to_owned(), "https://api.example".to_owned())]);
+    assert_eq!(renewal.scope.as_deref(), Some("read write"));
+    assert!(!renewal.rotates);
+    assert_eq!(renewal.lifetime, Some(Duration::from_secs(1800)));
+}
+
+#[test]
+fn a_provider_that_nobody_knows_is_taken_to_rotate() {
+    let token_url = "token_url = \"https://login.intranet.example/token\"\n";
+    assert!(renewal("intranet", &format!("{INTRANET}{token_url}{CLIENT}")).unwrap().rotates);
+}
+
+#[test]
+fn a_public_client_and_one_with_a_key_have_no_secret() {
+    let none = "[providers.google]\nclient_id = \"id\"\nrefresh_auth = \"none\"\n";
+    assert_eq!(renewal("google", none).unwrap().proof, ClientProof::Nothing);
+    let path = folder("renewal").join("rsa.pem");
+    std::fs::write(&path, rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem()).unwrap();
+    let key = format!("client_key = {{ file = {path:?} }}\n");
+    let signed = format!("[providers.google]\nclient_id = \"id\"\nrefresh_auth = \"private_key_jwt\"\n{key}");
+    assert!(matches!(renewal("google", &signed).unwrap().proof, ClientProof::PrivateKey(_)));
+}
+
+#[test]
+fn half_a_client_is_a_fault() {
+    for (name, keys, expected) in [
+        ("google", "client_secret = \"b\"", "missing key `client_id` in [providers.google]"),
+        ("google", "client_id = \"a\"", "missing key `client_secret` in [providers.google]"),
+        ("github", CLIENT, "missing key `token_url` in [providers.github]"),
+        (
+            "google",
+            "client_id = \"a\"\nrefresh_auth = \"private_key_jwt\"",
+            "missing key `client_key` in [providers.google]",
+        ),
+    ] {
+        let text = MINIMAL.replace("[providers.github]\n", "");
+        assert_eq!(the_fault(&format!("{text}[providers.{name}]\n{keys}\n")).message, expected, "{keys}");
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_meant_is_a_fault_and_no_further_key_is_missed_for_it() {
+    for (line, expected) in [
+        ("token_url = \"http://login.example/token\"", "`token_url` must be https"),
+        ("refresh_url = \"login.example\"", "`refresh_url` must be a URL"),
+        ("refresh_url = \"http://127.0.0.1:8080/x?y\"", "`refresh_url` must not be the proxy itself"),
+        ("client_id = \"\"", "`client_id` must not be empty"),
+        ("client_secret = []", "`client_secret` is empty"),
+        ("client_secret = [\"a\", \"\"]", "`client_secret[1]` is empty"),
+        (
+            "client_secret = [\"a\", 7]",
+            "`client_secret[1]` must be \"text\", { env = \"NAME\" } or { file = \"PATH\" }, not an integer",
+        ),
+        (
+            "client_secret = [{ env = \"NOT_SET\" }]",
+            "`client_secret[0]` needs the environment variable NOT_SET, which is not set",
+        ),
+        ("refresh_auth = \"tls\"", "`refresh_auth` must be \"post\", \"basic\", \"none\" or \"private_key_jwt\""),
+        ("refresh_body = \"xml\"", "`refresh_body` must be \"form\" or \"json\""),
+        ("refresh_grant = \"password\"", "`refresh_grant` must be \"refresh_token\" or \"fb_exchange_token\""),
+        ("refresh_params = { a = 1 }", "`refresh_params.a` must be text, not an integer"),
+        ("rotates = \"yes\"", "`rotates` must be true or false, not a string"),
+        ("lifetime = \"0s\"", "`lifetime` must be longer than zero"),
+    ] {
+        let key = line.split(' ').next().unwrap();
+        let others: String = CLIENT.lines().filter(|other| !other.starts_with(key)).map(|l| format!("{l}\n")).collect();
+        let fault = the_fault(&format!("{MINIMAL}[providers.google]\n{others}{line}\n"));
+        assert_eq!(fault.message, expected, "{line}");
+    }
+}
+
+#[test]
+fn no_secret_of_a_client_is_ever_shown() {
+    for line in [
+        "client_secret = [\"hunter2\", 7]",
+        "client_secret = [\"hunter2\",\n  { env = \"NOT_SET\" }]",
+        "client_key = \"hunter2\"",
+        "client_kye = \"hunter2\"",
+        "client-key = \"hunter2\"",
+        "refresh_params = { client_secret = \"hunter2\", a = 1 }",
+    ] {
+        let faults = faults(&format!("{MINIMAL}[providers.google]\n{line}\n"));
+        let everything = format!("{faults} {faults:?} {} {}", faults.render(true), faults.to_json());
+        assert!(!everything.contains("hunter"), "{line}: {everything}");
+    }
+}
