@@ -26,3 +26,10 @@ pub(super) fn preset(name: &str) -> Option<DeTable<'static>> {
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     PRESETS.iter().map(|(name, _)| *name)
 }
+
+/// Whether a preset has the connection `name`, and so knows who is behind it.
+pub(super) fn is_for_connection(name: &str) -> bool {
+    let connection =
+        |preset: DeTable<'_>| preset.get("connection").is_some_and(|it| it.get_ref().as_str() == Some(name));
+    names().filter_map(preset).any(connection)
+}

@@ -55,7 +55,7 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: boo
         let preset = preset::preset(&name);
         let mut entry = table.entry(&name).with_preset(preset.as_ref());
         let connection = connection(&mut entry, &name);
-        let keys = Written::read(&mut entry, &name, connection.clone(), own);
+        let keys = Written::read(&mut entry, (&name, preset.is_some()), connection.clone(), own);
         written.extend(Some(keys).filter(|_| !entry.is_no_table()));
         if let Some(provider) = provider(entry, &name, connection, own, &mut hosts) {
             providers.insert(name, provider);

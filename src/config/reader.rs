@@ -142,6 +142,11 @@ impl<'r, 'a> Table<'r, 'a> {
         self
     }
 
+    /// Where the table's header is.
+    pub(super) fn header(&self) -> Option<Range<usize>> {
+        self.span.clone()
+    }
+
     /// Whether something else stands in the table's place, which has been told.
     pub(super) fn is_no_table(&self) -> bool {
         self.is_quiet

@@ -137,6 +137,7 @@ drain =
             "proxy.toml:15:12: error: `base_url` must be https",
             "proxy.toml:17:1: error: missing key `connection` in [providers.githb]",
             "proxy.toml:17:1: error: missing key `base_url` in [providers.githb]",
+            "proxy.toml:17:1: error: missing key `token_url` in [providers.githb]",
             "proxy.toml:18:20: error: `allow[1]` must name the methods it allows",
             "proxy.toml:18:26: error: `allow[2]` must name its methods in upper case, separated by commas alone",
             "proxy.toml:21:12: error: `origins[0]` must be an origin, not `*`",

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::fault::{Code, Fault};
 use super::reader::Reader;
 use super::said::{Place, Said, agreed, value};
-use super::{Renewal, Source};
+use super::{Renewal, Source, preset};
 
 mod client;
 mod written;
@@ -46,7 +46,12 @@ fn connection(reader: &mut Reader<'_>, tables: &[Written], has_store: bool) -> S
         refuse_client(reader, tables, said);
         return Settled { source, renewal: None };
     }
-    let Some(client) = keys.client().cloned() else { return Settled { source, renewal: None } };
+    let Some(client) = keys.client().cloned() else {
+        if keys.token_url.is_none() {
+            require_endpoint(reader, tables);
+        }
+        return Settled { source, renewal: None };
+    };
     let renewal = client::renewal(reader, keys, &client);
     if renewal.as_ref().is_some_and(|renewal| renewal.rotates) && !has_store {
         let message =
@@ -93,6 +98,18 @@ fn agree<T: Clone + PartialEq>(
         let hint = "what one table says holds for all on its connection: leave the key out of one of the two";
         conflict(reader, second, &what, Some(first), hint);
     })
+}
+
+/// Of a provider that the catalogue does not know, somebody has to say where its tokens are renewed. Which tables are
+/// known: those of a preset's name, and those on a preset's connection or on one with them.
+fn require_endpoint(reader: &mut Reader<'_>, tables: &[Written]) {
+    let is_known =
+        |table: &Written| table.has_preset || table.connection.as_deref().is_some_and(preset::is_for_connection);
+    let Some(first) = tables.first().filter(|_| !tables.iter().any(is_known)) else { return };
+    let hint = "the provider's token endpoint renews tokens (RFC 6749 §6); only with source = \"token_vault\" is there \
+                nothing to renew here";
+    let table = format!("providers.{}", first.name.escape_debug());
+    reader.missing(&table, first.header.as_ref(), "token_url", Some(hint.to_owned()));
 }
 
 /// In Token Vault, Auth0 renews, and nobody else can.

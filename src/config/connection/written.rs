@@ -1,5 +1,6 @@
 //! The keys of one `[providers.NAME]` about its connection, each with its place.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -17,6 +18,8 @@ use crate::secret::Secret;
 pub(in crate::config) struct Written {
     /// The provider's name.
     pub(super) name: String,
+    pub(super) has_preset: bool,
+    pub(super) header: Option<Range<usize>>,
     /// `None` when it is missing or faulty.
     pub(super) connection: Option<String>,
     pub(super) keys: Keys,
@@ -52,7 +55,7 @@ impl Written {
     /// Reads the table of the provider `name`.
     pub(in crate::config) fn read(
         table: &mut Table<'_, '_>,
-        name: &str,
+        (name, has_preset): (&str, bool),
         connection: Option<String>,
         own: &OwnPlace,
     ) -> Self {
@@ -75,7 +78,7 @@ impl Written {
             rotates: table.said("rotates", |table, key| table.optional(key, boolean)),
             lifetime: table.said("lifetime", |table, key| table.optional(key, duration)),
         };
-        Self { name: name.to_owned(), connection, keys }
+        Self { name: name.to_owned(), has_preset, header: table.header(), connection, keys }
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a provider's tokens are renewed: which keys make it possible, and what is there by half.
 
+use idp_proxy::config::fault::Code;
 use idp_proxy::config::{ClientProof, RefreshBody, RefreshGrant, Renewal};
 
 use super::*;
@@ -71,6 +72,29 @@ source = "identities"
     assert_eq!(renewal.scope.as_deref(), Some("read write"));
     assert!(!renewal.rotates);
     assert_eq!(renewal.lifetime, Some(Duration::from_secs(1800)));
+}
+
+#[test]
+fn a_provider_that_nobody_knows_needs_a_token_endpoint_unless_auth0_renews() {
+    let fault = the_fault(&format!("{MINIMAL}{INTRANET}"));
+    assert_eq!((fault.code, &*fault.message), (Code::MissingKey, "missing key `token_url` in [providers.intranet]"));
+    assert_eq!(fault.line, Some(9));
+    assert!(fault.hint.unwrap().contains("token_vault"));
+    config(&format!("{MINIMAL}{INTRANET}source = \"token_vault\"\n"));
+    // Another table on the connection has it, wherever it stands.
+    let search = INTRANET.replace("providers.intranet", "providers.search");
+    config(&format!("{MINIMAL}{INTRANET}{search}token_url = \"https://login.intranet.example/token\"\n"));
+    assert_eq!(headlines(&format!("{MINIMAL}{INTRANET}{search}")).len(), 1);
+    // A preset knows the provider, whatever its connection is called: GitHub's tokens do not expire.
+    config(&format!("{MINIMAL}connection = \"ghe\"\n"));
+    // The connection is one that the catalogue knows, whatever the provider is called.
+    let uploads = "connection = \"github\"\nbase_url = \"https://uploads.github.com\"\n";
+    config(&format!("{}{uploads}", MINIMAL.replace("providers.github", "providers.uploads")));
+    // A table that is none is told so, and no more.
+    assert_eq!(
+        headlines(&format!("{MINIMAL}[providers]\nintranet = 1\n").replace("[providers.github]\n", "")).len(),
+        1
+    );
 }
 
 #[test]

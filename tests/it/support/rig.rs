@@ -124,6 +124,10 @@ fn toml(tenant: &Tenant, providers: &[(String, String, String)], tables: &BTreeM
     );
     for (name, base_url, lines) in providers {
         text += &format!("[providers.{name}]\nconnection = \"{name}\"\nbase_url = \"{base_url}\"\n{lines}\n");
+        // Who has no preset must have one. Without a client it is never called.
+        if !lines.contains("token_url") && !lines.contains("token_vault") {
+            text += "token_url = \"https://login.example/token\"\n";
+        }
     }
     for table in ["cors", "limits", "telemetry"] {
         if let Some(lines) = tables.get(table) {
