@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
 
     /// Whether something that is not TOML stands in the table whose header is at `header`, or anywhere in the file.
     /// What seems to be missing may then be there, unread.
-    fn is_broken(&self, header: Option<&Range<usize>>) -> bool {
+    pub(super) fn is_broken(&self, header: Option<&Range<usize>>) -> bool {
         let Some(header) = header else { return !self.broken.is_empty() };
         let after = self.text.get(header.end..).unwrap_or_default();
         let length = after.match_indices('\n').find_map(|(newline, _)| {

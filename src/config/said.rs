@@ -23,11 +23,9 @@ pub(super) struct Place {
     pub(super) span: Option<Range<usize>>,
 }
 
-impl<T> Said<T> {
-    /// Where the key stands, if the table has it itself.
-    pub(super) fn own(&self) -> Option<&Place> {
-        (!self.is_inherited).then_some(&self.place)
-    }
+/// Where it is said, if it is.
+pub(super) fn place<T>(said: &Option<Said<T>>) -> Option<&Place> {
+    said.as_ref().map(|said| &said.place)
 }
 
 /// What is said, if it is and has no fault.

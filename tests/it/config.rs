@@ -28,7 +28,11 @@ client_secret = "hunter2"
 "#;
 
 fn env() -> BTreeMap<&'static str, &'static str> {
-    BTreeMap::from([("AUTH0_CLIENT_SECRET", "from the environment"), ("EMPTY", "")])
+    BTreeMap::from([
+        ("AUTH0_CLIENT_SECRET", "from the environment"),
+        ("GOOGLE_CLIENT_SECRET", "from the environment too"),
+        ("EMPTY", ""),
+    ])
 }
 
 fn read(text: &str) -> Result<Config, Faults> {

@@ -94,7 +94,7 @@ async fn without_a_store_there_is_nothing_to_look_after() {
     let config =
         write(&folder, &std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("proxy.toml")).unwrap());
     let mut command = idp_proxy(&["store", "list", "--config"]);
-    command.arg(&config).env("AUTH0_CLIENT_SECRET", "hunter2");
+    command.arg(&config).envs(["AUTH0_CLIENT_SECRET", "GOOGLE_CLIENT_SECRET"].map(|name| (name, "hunter2")));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("has no [store] url"));

@@ -91,17 +91,20 @@ fn check_of_a_missing_file_ends_with_2_and_names_it() {
 }
 
 #[test]
-fn the_shipped_file_is_good_once_its_secret_is_there() {
+fn the_shipped_file_is_good_once_its_secrets_are_there() {
+    const SECRETS: [&str; 2] = ["AUTH0_CLIENT_SECRET", "GOOGLE_CLIENT_SECRET"];
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("proxy.toml");
     let check = |mut command: Command| finished(command.args(["check", "--config"]).arg(&shipped).output().unwrap());
-    let mut with_secret = idp_proxy(&[]);
-    with_secret.env("AUTH0_CLIENT_SECRET", "hunter2");
-    assert_eq!(check(with_secret).0, Some(0));
+    let mut with_secrets = idp_proxy(&[]);
+    with_secrets.envs(SECRETS.map(|name| (name, "hunter2")));
+    assert_eq!(check(with_secrets).0, Some(0));
     let mut without = idp_proxy(&[]);
-    without.env_remove("AUTH0_CLIENT_SECRET");
+    for name in SECRETS {
+        without.env_remove(name);
+    }
     let (code, out, _) = check(without);
     assert_eq!(code, Some(2));
-    assert!(out.contains("AUTH0_CLIENT_SECRET"), "{out}");
+    assert!(SECRETS.iter().all(|name| out.contains(name)), "{out}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! A connection's own OAuth client, in whose name its tokens are renewed.
 
+use super::conflict;
 use super::written::{Auth, Keys};
 use crate::config::reader::Reader;
-use crate::config::said::{Place, value, value_or};
+use crate::config::said::{Place, place, value, value_or};
 use crate::config::{ClientProof, RefreshBody, RefreshGrant, Renewal};
 
 /// How the client renews of which one key stands at `client`. `None` when a fault was told.
@@ -13,6 +14,11 @@ pub(super) fn renewal(reader: &mut Reader<'_>, keys: Keys, client: &Place) -> Op
     if keys.token_url.is_none() {
         let hint = "where tokens are renewed; for a provider that never lets them expire, leave the client's keys out";
         missing(reader, client, "token_url", hint);
+    }
+    let exchanges = value(&keys.refresh_grant) == Some(RefreshGrant::FacebookExchange);
+    if let Some(body) = keys.refresh_body.as_ref().filter(|_| exchanges) {
+        let hint = "the exchange is a GET, and has no body";
+        conflict(reader, &body.place, "does not go with refresh_grant = \"fb_exchange_token\"", None, hint);
     }
     let proof = proof(reader, &keys, client);
     let token_url = value(&keys.token_url)?;
@@ -32,13 +38,24 @@ pub(super) fn renewal(reader: &mut Reader<'_>, keys: Keys, client: &Place) -> Op
 
 fn proof(reader: &mut Reader<'_>, keys: &Keys, client: &Place) -> Option<ClientProof> {
     let auth = value_or(&keys.refresh_auth, Auth::Post)?;
-    let needed = match auth {
-        Auth::Post | Auth::Basic => Some("client_secret").filter(|_| keys.client_secret.is_none()),
-        Auth::PrivateKeyJwt => Some("client_key").filter(|_| keys.client_key.is_none()),
-        Auth::Nothing => None,
+    let (secret, key) = (place(&keys.client_secret), place(&keys.client_key));
+    let (needed, unused) = match auth {
+        Auth::Post | Auth::Basic => (Some("client_secret").filter(|_| secret.is_none()), key),
+        Auth::PrivateKeyJwt => (Some("client_key").filter(|_| key.is_none()), secret),
+        Auth::Nothing => (None, secret.or(key)),
     };
-    if let Some(key) = needed {
-        missing(reader, client, key, "`refresh_auth` says how the client proves itself: \"none\" needs nothing");
+    match (needed, unused) {
+        // Who has a proof of the other kind has mistaken `refresh_auth`, and lacks nothing.
+        (_, Some(unused)) => {
+            let hint = "`client_secret` goes with refresh_auth = \"post\" or \"basic\", `client_key` with \
+                        \"private_key_jwt\", and nothing with \"none\"";
+            conflict(reader, unused, "is not how the client proves itself", place(&keys.refresh_auth), hint);
+        }
+        (Some(needed), None) => {
+            let hint = "`refresh_auth` says how the client proves itself: \"none\" needs nothing";
+            missing(reader, client, needed, hint);
+        }
+        (None, None) => {}
     }
     match auth {
         Auth::Post => value(&keys.client_secret).map(ClientProof::Post),

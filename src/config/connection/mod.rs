@@ -1,7 +1,8 @@
 //! What the tables on one connection share: where its tokens come from, and how they are renewed.
 //!
 //! A connection has one OAuth client and, for each user, one grant. So what one of its tables says holds for all, and
-//! two that say different things are a fault. `written` reads the keys of one table, `client` judges the client.
+//! two that say different things are a fault. `written` reads the keys of one table, `client` judges the client, `idle` what
+//! stands there to no purpose.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use super::said::{Place, Said, agreed, value};
 use super::{Renewal, Source, preset};
 
 mod client;
+mod idle;
 mod written;
 
 use written::Keys;
@@ -43,13 +45,14 @@ fn connection(reader: &mut Reader<'_>, tables: &[Written], has_store: bool) -> S
     let keys = share(reader, tables);
     let source = value(&keys.source).unwrap_or_default();
     if let (Source::TokenVault, Some(said)) = (source, &keys.source) {
-        refuse_client(reader, tables, said);
+        idle::in_token_vault(reader, tables, said);
         return Settled { source, renewal: None };
     }
     let Some(client) = keys.client().cloned() else {
         if keys.token_url.is_none() {
             require_endpoint(reader, tables);
         }
+        idle::without_client(reader, tables);
         return Settled { source, renewal: None };
     };
     let renewal = client::renewal(reader, keys, &client);
@@ -110,30 +113,6 @@ fn require_endpoint(reader: &mut Reader<'_>, tables: &[Written]) {
                 nothing to renew here";
     let table = format!("providers.{}", first.name.escape_debug());
     reader.missing(&table, first.header.as_ref(), "token_url", Some(hint.to_owned()));
-}
-
-/// In Token Vault, Auth0 renews, and nobody else can.
-fn refuse_client(reader: &mut Reader<'_>, tables: &[Written], source: &Said<Source>) {
-    for keys in tables.iter().map(|table| &table.keys) {
-        // Whether it is meant at all is told to be in doubt.
-        if keys.source.as_ref().is_some_and(|own| own.own().is_some() && own.value != source.value) {
-            continue;
-        }
-        let places: Vec<&Place> = keys.client_keys().collect();
-        let Some(first) = places.first() else { continue };
-        let message = format!(
-            "nothing comes of {} beside source = \"token_vault\": there Auth0 renews, with its own client",
-            list(&places)
-        );
-        let fault = Fault::new(Code::Conflict, message).about(format!("{}.{}", first.table, first.key));
-        let hint = "leave the client's keys out, or say source = \"identities\" to have tokens renewed here";
-        let fault = fault.at(first.span.clone()).beside(source.place.span.clone()).help(Some(hint.to_owned()));
-        reader.faults.push(fault);
-    }
-}
-
-fn list(places: &[&Place]) -> String {
-    places.iter().map(|place| format!("`{}`", place.key)).collect::<Vec<_>>().join(", ")
 }
 
 /// Notes that the key at `place` cannot stand, beside another or at all.

@@ -3,14 +3,12 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use toml::de::DeValue;
-
 use crate::config::duration::duration;
 use crate::config::provider::OwnPlace;
 use crate::config::reader::Table;
-use crate::config::said::{Place, Said};
+use crate::config::said::{Place, Said, place};
 use crate::config::secret_source::{private_key, secret, secrets};
-use crate::config::value::{Invalid, Item, boolean, not_empty, text};
+use crate::config::value::{Invalid, Item, boolean, not_empty, scope, text};
 use crate::config::{RefreshBody, RefreshGrant, Source, url};
 use crate::secret::Secret;
 
@@ -51,6 +49,19 @@ pub(super) enum Auth {
     PrivateKeyJwt,
 }
 
+/// What a renewal sends of itself, under keys of their own where there is something to say: no parameter comes more than
+/// once (RFC 6749 §3.2).
+const SENT_ANYWAY: [&str; 8] = [
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "fb_exchange_token",
+    "grant_type",
+    "refresh_token",
+    "scope",
+];
+
 impl Written {
     /// Reads the table of the provider `name`.
     pub(in crate::config) fn read(
@@ -74,7 +85,7 @@ impl Written {
             refresh_body: table.said("refresh_body", |table, key| table.optional(key, text(body))),
             refresh_grant: table.said("refresh_grant", |table, key| table.optional(key, text(grant))),
             refresh_params: table.said("refresh_params", params),
-            scope: table.said("scope", |table, key| table.optional(key, text(not_empty))),
+            scope: table.said("scope", |table, key| table.optional(key, text(scopes))),
             rotates: table.said("rotates", |table, key| table.optional(key, boolean)),
             lifetime: table.said("lifetime", |table, key| table.optional(key, duration)),
         };
@@ -85,17 +96,29 @@ impl Written {
 impl Keys {
     /// Where a client stands, or a part of one: without it nothing is renewed.
     pub(super) fn client(&self) -> Option<&Place> {
-        self.client_keys().next()
+        [place(&self.client_id), place(&self.client_secret), place(&self.client_key)].into_iter().flatten().next()
     }
 
-    /// Where the keys of a client stand.
-    pub(super) fn client_keys(&self) -> impl Iterator<Item = &Place> {
-        [place(&self.client_id), place(&self.client_secret), place(&self.client_key)].into_iter().flatten()
+    /// Where the keys stand that the table has itself and that are about renewal alone.
+    pub(super) fn own(&self) -> impl Iterator<Item = &Place> {
+        fn own<T>(said: &Option<Said<T>>) -> Option<&Place> {
+            place(said).filter(|_| said.as_ref().is_some_and(|said| !said.is_inherited))
+        }
+        let keys = [
+            own(&self.refresh_url),
+            own(&self.client_id),
+            own(&self.client_secret),
+            own(&self.client_key),
+            own(&self.refresh_auth),
+            own(&self.refresh_body),
+            own(&self.refresh_grant),
+            own(&self.refresh_params),
+            own(&self.scope),
+            own(&self.rotates),
+            own(&self.lifetime),
+        ];
+        keys.into_iter().flatten()
     }
-}
-
-fn place<T>(said: &Option<Said<T>>) -> Option<&Place> {
-    said.as_ref().map(|said| &said.place)
 }
 
 fn source(text: &str) -> Result<Source, Invalid> {
@@ -150,16 +173,21 @@ fn params(table: &mut Table<'_, '_>, key: &'static str) -> Option<Vec<(String, S
     let item = table.item(key)?;
     let entries = table.check(&item, Item::entries)?;
     let read = |(name, value): (&str, Item<'_>)| {
-        let value = table.check(&value, |value| match value.value {
-            DeValue::String(text) => Ok(text.clone().into_owned()),
-            DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => Err(value.wrong_type("text")),
+        let value = table.check(&value, |value| {
+            if SENT_ANYWAY.contains(&name) {
+                let hint = "`scope`, `client_id`, `client_secret` and `refresh_grant` are keys of the provider itself";
+                return Err(Invalid::conflict("is sent anyway").hint(hint));
+            }
+            value.as_text().map(str::to_owned)
         })?;
         Some((name.to_owned(), value))
     };
-    Some(entries.into_iter().filter_map(read).collect())
+    let read: Vec<_> = entries.into_iter().map(read).collect();
+    read.into_iter().collect()
+}
+
+/// Reads scopes as they are sent: one text, with a space between two (RFC 6749 §3.3).
+fn scopes(text: &str) -> Result<String, Invalid> {
+    text.split(' ').try_for_each(|one| scope(one).map(drop))?;
+    Ok(text.to_owned())
 }

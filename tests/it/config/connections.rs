@@ -51,6 +51,9 @@ fn nothing_is_renewed_here_of_what_token_vault_holds() {
     // It rotates, and needs no store: Auth0 keeps what comes.
     let bitbucket = config(&format!("{MINIMAL}[providers.bitbucket]\n{vault}")).providers["bitbucket"].clone();
     assert_eq!((bitbucket.source, bitbucket.renewal), (Source::TokenVault, None));
+    // Nor does anything come of the other keys.
+    let fault = the_fault(&format!("{MINIMAL}{vault}scope = \"a\"\nrotates = true\n"));
+    assert!(fault.message.starts_with("nothing comes of `scope`, `rotates` beside source"), "{}", fault.message);
     // Beside the client, and beside that of another table on the connection.
     for tables in
         [format!("[providers.google]\n{CLIENT}{vault}"), format!("{GMAIL}{vault}[providers.google]\n{CLIENT}")]

@@ -25,7 +25,8 @@ fn a_provider_inherits_its_preset_and_replaces_what_it_names() {
 #[test]
 fn every_preset_is_read_without_a_fault() {
     let presets = std::fs::read_dir("src/provider/catalogue").unwrap();
-    let mut text = MINIMAL.replace("[providers.github]", "");
+    let store = "[store]\nurl = \"sqlite:a.db\"\nkeys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]";
+    let mut text = MINIMAL.replace("[providers.github]", store);
     let mut names = Vec::new();
     for preset in presets {
         let path = preset.unwrap().path();
@@ -33,7 +34,10 @@ fn every_preset_is_read_without_a_fault() {
         let written = std::fs::read_to_string(&path).unwrap();
         let base_url = if name == "sharepoint" { "base_url = \"https://acme.sharepoint.com\"" } else { "" };
         // Once as a preset, and once as if the user had written it, so that its keys are checked one by one.
-        text.push_str(&format!("\n[providers.{name}]\n{base_url}\n\n[providers.{name}-x]\n{written}\n{base_url}\n"));
+        // Without a client nothing would come of the keys about renewal.
+        let client = if written.contains("\ntoken_url") { "client_id = \"a\"\nclient_secret = \"b\"" } else { "" };
+        let written = format!("{written}\n{base_url}\n{client}");
+        text.push_str(&format!("\n[providers.{name}]\n{base_url}\n\n[providers.{name}-x]\n{written}\n"));
         names.push(name);
     }
     assert_eq!(names.len(), 10);

@@ -1,5 +1,7 @@
 //! How a provider's tokens are renewed: which keys make it possible, and what is there by half.
 
+use std::sync::LazyLock;
+
 use idp_proxy::config::fault::Code;
 use idp_proxy::config::{ClientProof, RefreshBody, RefreshGrant, Renewal};
 
@@ -23,6 +25,16 @@ fn secrets(proof: &ClientProof) -> Vec<&str> {
     }
 }
 
+/// The file of a key that can sign.
+fn rsa_key() -> PathBuf {
+    static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let path = folder("renewal").join("rsa.pem");
+        std::fs::write(&path, rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem()).unwrap();
+        path
+    });
+    FILE.clone()
+}
+
 #[test]
 fn a_preset_and_a_client_are_all_that_renewing_takes() {
     let bitbucket = renewal("bitbucket", &format!("[providers.bitbucket]\n{CLIENT}")).unwrap();
@@ -43,6 +55,40 @@ fn a_preset_and_a_client_are_all_that_renewing_takes() {
 fn without_a_client_nothing_is_renewed() {
     assert_eq!(renewal("google", "[providers.google]\n"), None);
     assert_eq!(renewal("github", ""), None);
+}
+
+#[test]
+fn keys_about_renewal_that_no_client_uses_are_told() {
+    let lines = "refresh_auth = \"basic\"\nlifetime = \"1h\"\nscope = \"a\"\n";
+    let google = format!("{MINIMAL}[providers.google]\n{lines}");
+    let fault = the_fault(&google);
+    assert_eq!(
+        (fault.code, &*fault.message, fault.key.as_deref(), fault.line),
+        (
+            Code::Conflict,
+            "nothing comes of `refresh_auth`, `scope`, `lifetime` without the connection's own OAuth client: nothing is \
+             renewed here",
+            Some("providers.google.refresh_auth"),
+            Some(10)
+        )
+    );
+    for key in [
+        "refresh_url = \"https://a.example/\"",
+        "refresh_body = \"json\"",
+        "refresh_grant = \"refresh_token\"",
+        "refresh_params = {}",
+        "rotates = false",
+    ] {
+        let told = the_fault(&format!("{MINIMAL}[providers.google]\n{key}\n")).message;
+        assert!(told.starts_with(&format!("nothing comes of `{}`", key.split(' ').next().unwrap())), "{told}");
+    }
+    // A preset's words are nobody's wish, a token endpoint is asked for, and another table may have the client.
+    config(&format!("{MINIMAL}[providers.bitbucket]\n[providers.facebook]\n"));
+    config(&format!("{MINIMAL}{INTRANET}token_url = \"https://login.intranet.example/token\"\n"));
+    let gmail = "[providers.gmail]\nconnection = \"google-oauth2\"\nbase_url = \"https://gmail.googleapis.com\"\n";
+    config(&format!("{google}{gmail}{CLIENT}"));
+    // The client may stand where the file is not TOML.
+    assert_eq!(headlines(&format!("{google}client_id \"id\"\n")).len(), 1);
 }
 
 #[test]
@@ -107,17 +153,39 @@ fn a_provider_that_nobody_knows_is_taken_to_rotate() {
 fn a_public_client_and_one_with_a_key_have_no_secret() {
     let none = "[providers.google]\nclient_id = \"id\"\nrefresh_auth = \"none\"\n";
     assert_eq!(renewal("google", none).unwrap().proof, ClientProof::Nothing);
-    let path = folder("renewal").join("rsa.pem");
-    std::fs::write(&path, rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem()).unwrap();
-    let key = format!("client_key = {{ file = {path:?} }}\n");
+    let key = format!("client_key = {{ file = {:?} }}\n", rsa_key());
     let signed = format!("[providers.google]\nclient_id = \"id\"\nrefresh_auth = \"private_key_jwt\"\n{key}");
     assert!(matches!(renewal("google", &signed).unwrap().proof, ClientProof::PrivateKey(_)));
 }
 
 #[test]
 fn half_a_client_is_a_fault() {
+    let key = format!("client_key = {{ file = {:?} }}", rsa_key());
     for (name, keys, expected) in [
         ("google", "client_secret = \"b\"", "missing key `client_id` in [providers.google]"),
+        (
+            "google",
+            &format!("{CLIENT}refresh_auth = \"none\""),
+            "`client_secret` is not how the client proves itself (proxy.toml:11)",
+        ),
+        (
+            "google",
+            &format!("{CLIENT}refresh_auth = \"private_key_jwt\""),
+            "`client_secret` is not how the client proves itself (proxy.toml:11)",
+        ),
+        ("google", &format!("client_id = \"a\"\n{key}"), "`client_key` is not how the client proves itself"),
+        ("google", &format!("{CLIENT}{key}"), "`client_key` is not how the client proves itself"),
+        // Bitbucket's preset says "basic".
+        (
+            "bitbucket",
+            &format!("client_id = \"a\"\n{key}"),
+            "`client_key` is not how the client proves itself (proxy.toml:8)",
+        ),
+        (
+            "google",
+            &format!("{CLIENT}refresh_grant = \"fb_exchange_token\"\nrefresh_body = \"form\""),
+            "`refresh_body` does not go with refresh_grant = \"fb_exchange_token\"",
+        ),
         ("google", "client_id = \"a\"", "missing key `client_secret` in [providers.google]"),
         ("github", CLIENT, "missing key `token_url` in [providers.github]"),
         (
@@ -151,7 +219,10 @@ fn a_value_that_cannot_be_meant_is_a_fault_and_no_further_key_is_missed_for_it()
         ("refresh_auth = \"tls\"", "`refresh_auth` must be \"post\", \"basic\", \"none\" or \"private_key_jwt\""),
         ("refresh_body = \"xml\"", "`refresh_body` must be \"form\" or \"json\""),
         ("refresh_grant = \"password\"", "`refresh_grant` must be \"refresh_token\" or \"fb_exchange_token\""),
-        ("refresh_params = { a = 1 }", "`refresh_params.a` must be text, not an integer"),
+        ("refresh_params = { a = 1 }", "`refresh_params.a` must be a string, not an integer"),
+        ("refresh_params = { scope = \"a\" }", "`refresh_params.scope` is sent anyway"),
+        ("refresh_params = { client_assertion = \"a\" }", "`refresh_params.client_assertion` is sent anyway"),
+        ("scope = \"a  b\"", "`scope` must be a scope: visible ASCII without quotes and backslashes (RFC 6749 §3.3)"),
         ("rotates = \"yes\"", "`rotates` must be true or false, not a string"),
         ("lifetime = \"0s\"", "`lifetime` must be longer than zero"),
     ] {
