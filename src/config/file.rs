@@ -72,9 +72,11 @@ pub fn known_keys() -> Vec<String> {
 fn config(mut root: Table<'_, '_>) -> Option<Config> {
     let server = server(root.table("server"));
     let auth0 = auth0(root.required_table("auth0", "it needs `domain`, `audience`, `client_id` and `client_secret`"));
-    let store = store(root.table("store"));
-    let providers =
-        providers(root.required_table("providers", &provider::example()), &own_place(&server), store.is_some());
+    let store_table = root.table("store");
+    // One with a fault is a store nevertheless: none of those who need it lacks one.
+    let has_store = store_table.is_meant();
+    let store = store(store_table);
+    let providers = providers(root.required_table("providers", &provider::example()), &own_place(&server), has_store);
     let cors = cors(root.table("cors"));
     let limits = limits(root.table("limits"));
     let telemetry = telemetry(root.table("telemetry"));

@@ -147,6 +147,11 @@ impl<'r, 'a> Table<'r, 'a> {
         self.span.clone()
     }
 
+    /// Whether something stands in the table, or may stand there unread.
+    pub(super) fn is_meant(&self) -> bool {
+        self.is_quiet || self.own.is_some_and(|own| !own.is_empty()) || self.reader.is_broken(None)
+    }
+
     /// Whether something else stands in the table's place, which has been told.
     pub(super) fn is_no_table(&self) -> bool {
         self.is_quiet

@@ -33,6 +33,24 @@ fn who_rotates_and_is_renewed_here_needs_a_store() {
     assert!(fault.message.contains("[providers.bitbucket] rotates its refresh tokens"), "{}", fault.message);
     let store = format!("[store]\nurl = \"sqlite:grants.db\"\nkeys = [\"{KEY}\"]\n{bitbucket}");
     assert!(config(&with(&store)).providers["bitbucket"].renewal.as_ref().unwrap().rotates);
+    for (faulty, told) in [
+        ("store = 1", 1),
+        ("[store]\nurl = \"sqlite:grants.db\"", 1),
+        ("[store]\nulr = \"sqlite:grants.db\"", 1),
+        ("[store]\nurl = \"mysql://x\"\nkeys = []", 2),
+        ("[store]\nurl \"sqlite:grants.db\"", 1),
+        ("[store", 1),
+        // One in which all is commented is none.
+        ("[store]", 1),
+    ] {
+        let headlines = headlines(&format!("{faulty}\n{MINIMAL}{bitbucket}"));
+        assert_eq!(headlines.len(), told, "{headlines:?}");
+        assert_eq!(
+            headlines.iter().any(|told| told.contains("no durable store")),
+            faulty == "[store]",
+            "{headlines:?}"
+        );
+    }
     assert_eq!(config(&with("[providers.bitbucket]")).providers["bitbucket"].renewal, None);
     let shared = "[providers.bits]\nconnection = \"bitbucket\"\nbase_url = \"https://bitbucket.org\"";
     assert_eq!(the_fault(&with(&format!("{shared}\n{bitbucket}"))).message, fault.message);
