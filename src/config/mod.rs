@@ -197,8 +197,10 @@ pub enum Source {
 /// How a connection's tokens are renewed at its token endpoint (RFC 6749 §6).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Renewal {
-    /// The endpoint.
+    /// Where renewals are asked for: the token endpoint, but for the few providers that keep the two apart.
     pub url: String,
+    /// For whom an assertion is: the token endpoint, which stands for the authorization server (RFC 7523 §3).
+    pub audience: String,
     /// The connection's own OAuth client.
     pub client_id: String,
     /// How that client proves itself.

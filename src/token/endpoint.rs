@@ -181,7 +181,7 @@ impl TokenEndpoint {
     }
 
     fn request(&self, spent: &Secret, secret: usize) -> Result<RequestBuilder, Failure> {
-        let Renewal { url, client_id, grant, .. } = &self.settings;
+        let Renewal { url, audience, client_id, grant, .. } = &self.settings;
         let mut parameters: Vec<(&str, &str)> = match grant {
             RefreshGrant::RefreshToken => vec![("grant_type", "refresh_token"), ("refresh_token", spent.expose())],
             RefreshGrant::FacebookExchange => {
@@ -201,7 +201,8 @@ impl TokenEndpoint {
                 parameters.extend(secrets.get(secret).map(|secret| ("client_secret", secret.expose())));
             }
             ClientProof::PrivateKey(_) => {
-                let signed = self.key.as_ref().and_then(|key| assertion::sign(key, client_id, url, self.clock.now()));
+                let signed =
+                    self.key.as_ref().and_then(|key| assertion::sign(key, client_id, audience, self.clock.now()));
                 assertion = signed.ok_or(Failure::clean(Class::Ours))?;
                 parameters.extend([
                     ("client_id", client_id.as_str()),

@@ -23,7 +23,8 @@ pub(super) fn renewal(reader: &mut Reader<'_>, keys: Keys, client: &Place) -> Op
     let proof = proof(reader, &keys, client);
     let token_url = value(&keys.token_url)?;
     Some(Renewal {
-        url: value_or(&keys.refresh_url, token_url)?,
+        url: value_or(&keys.refresh_url, token_url.clone())?,
+        audience: token_url,
         client_id: value(&keys.client_id)?,
         proof: proof?,
         body: value_or(&keys.refresh_body, RefreshBody::Form)?,

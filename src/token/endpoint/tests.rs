@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -43,6 +45,7 @@ fn answer(status: u16, body: &str) -> String {
 fn settings(url: &str, proof: ClientProof) -> Renewal {
     Renewal {
         url: url.to_owned(),
+        audience: "https://login.example/token".to_owned(),
         client_id: "my client".to_owned(),
         proof,
         body: RefreshBody::Form,
@@ -167,6 +170,23 @@ async fn requests_are_written_as_each_provider_wants_them() {
     let target = "GET /oauth/token?grant_type=fb_exchange_token&fb_exchange_token=old+refresh&client_id=my+client\
                   &client_secret=s3cret HTTP/1.1\r\n";
     assert!(last().starts_with(target), "{}", last());
+}
+
+#[tokio::test]
+async fn an_assertion_is_for_the_token_endpoint_wherever_renewals_go() {
+    let (url, asked) = scripted(&[&answer(200, r#"{"access_token":"a"}"#)]).await;
+    let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem();
+    renew(&settings(&url, ClientProof::PrivateKey(Secret::new(pem)))).await.unwrap();
+    let request = asked.lock().unwrap().remove(0);
+    let sent = |name: &str| {
+        let form = request.split_once("\r\n\r\n").unwrap().1;
+        form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap().to_owned()
+    };
+    assert_eq!(sent("client_assertion_type"), "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer");
+    let claims = URL_SAFE_NO_PAD.decode(sent("client_assertion").split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["aud"], "https://login.example/token");
+    assert_eq!((&claims["iss"], &claims["sub"]), (&"my client".into(), &"my client".into()));
 }
 
 #[tokio::test]

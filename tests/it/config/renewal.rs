@@ -39,6 +39,7 @@ fn rsa_key() -> PathBuf {
 fn a_preset_and_a_client_are_all_that_renewing_takes() {
     let bitbucket = renewal("bitbucket", &format!("[providers.bitbucket]\n{CLIENT}")).unwrap();
     assert_eq!(bitbucket.url, "https://bitbucket.org/site/oauth2/access_token");
+    assert_eq!(bitbucket.audience, bitbucket.url);
     assert_eq!(bitbucket.client_id, "id");
     assert!(matches!(&bitbucket.proof, ClientProof::Basic(_)));
     assert_eq!(secrets(&bitbucket.proof), ["hunter2"]);
@@ -109,6 +110,7 @@ source = "identities"
 "#;
     let renewal = renewal("intranet", &format!("{INTRANET}{keys}")).unwrap();
     assert_eq!(renewal.url, "http://127.0.0.1:4400/refresh");
+    assert_eq!(renewal.audience, "https://login.intranet.example/token?p=b2c");
     assert_eq!(secrets(&renewal.proof), ["new", "from the environment"]);
     assert!(matches!(renewal.proof, ClientProof::Basic(_)));
     assert_eq!(renewal.body, RefreshBody::Json);
