@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::TokenError;
-use super::endpoint::{Failure, TokenEndpoint};
-use super::grant::{DecodeError, Demand, Grant, Lineage, Seed, Terms};
+use super::desk::Desk;
+use super::endpoint::{Failure, Granted, TokenEndpoint};
+use super::grant::{Demand, Lineage, Seed, Terms};
 use super::held::Held;
 use super::renewal::{Act, End, Heard, Renewal};
 use super::source::Source;
@@ -17,15 +18,12 @@ use crate::auth0::TenantError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::random;
+use crate::secret::Secret;
 use crate::store::{Key, Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Outcome};
 
-/// Between two looks at a record that somebody else renews, if no news comes.
-const WAIT: Duration = Duration::from_millis(250);
 /// Between two tries to write an answer down that nobody else has.
 const PERSIST_PAUSE: Duration = Duration::from_millis(200);
-/// What reading and marking a record may take under a lease.
-const STORE_TIME: Duration = Duration::from_secs(5);
 
 /// Carries renewals out.
 pub(super) struct Driver {
@@ -52,17 +50,11 @@ struct Endpoint {
     timeout: Duration,
 }
 
-/// Our lease on a record.
-struct Lease {
-    name: String,
-    owner: String,
-    life: Duration,
-    until: Instant,
-}
-
-enum Done {
-    Heard(Heard),
-    End(End),
+/// Why a renewal was not carried out to its end.
+enum Stop {
+    Store(StoreError),
+    /// Somebody else renews, and takes long.
+    TooSlow,
 }
 
 impl Driver {
@@ -109,58 +101,62 @@ impl Driver {
         let Some(endpoint) = self.endpoints.get(&*key.connection) else {
             return Err(TokenError::NoToken { connection: connection() });
         };
+        let renewal = || Renewal::new(endpoint.terms, demand, Some(seed.clone()));
+        let number = self.driven.fetch_add(1, Ordering::Relaxed);
+        let owner = format!("{}-{number}", self.owner);
+        let desk = Desk::stored(&self.store, key, &self.clock, owner, endpoint.timeout);
+        let failure = match self.carry_out(key, endpoint, renewal(), desk).await {
+            Err(Stop::Store(error)) => Arc::new(error),
+            Err(Stop::TooSlow) => return Err(TokenError::RenewalTooSlow { connection: connection() }),
+            Ok(end) => return Ok(end),
+        };
+        // Where a refresh token is never replaced, nothing is lost if the record does not come to know of a renewal.
+        if !endpoint.terms.rotates
+            && matches!(*failure, StoreError::Unavailable(_))
+            && let Ok(end @ End::Use(_)) = self.carry_out(key, endpoint, renewal(), Desk::Loose(None)).await
+        {
+            tracing::warn!(cause = %failure, "a token was renewed without the store");
+            return Ok(end);
+        }
+        Err(TokenError::Store(failure))
+    }
+
+    async fn carry_out(
+        &self,
+        key: &Key,
+        endpoint: &Endpoint,
+        mut renewal: Renewal,
+        mut desk: Desk<'_>,
+    ) -> Result<End, Stop> {
         let begun = self.clock.instant();
-        let mut renewal = Renewal::new(endpoint.terms, demand, Some(seed));
-        let mut lease = self.lease(key, endpoint.timeout);
         let mut act = Act::Read;
-        loop {
-            if act == Act::Wait && self.clock.instant() > begun + self.patience {
-                return Err(TokenError::RenewalTooSlow { connection: connection() });
+        let end = loop {
+            if let Act::End(end) = act {
+                break Ok(end);
             }
-            let heard = match self.act(key, endpoint, &mut lease, act.clone()).await {
-                Ok(Done::Heard(heard)) => heard,
-                Ok(Done::End(end)) => {
-                    self.release(&lease).await;
-                    return Ok(end);
-                }
+            if act == Act::Wait && self.clock.instant() > begun + self.patience {
+                break Err(Stop::TooSlow);
+            }
+            match self.act(key, endpoint, &mut desk, act.clone()).await {
+                Ok(heard) => act = renewal.hear(heard, self.clock.now()),
                 Err(error @ StoreError::Unavailable(_)) if renewal.must_persist() => {
                     tracing::warn!(cause = %error, "a renewed token waits for the store");
                     tokio::time::sleep(PERSIST_PAUSE).await;
-                    continue;
                 }
-                Err(error) => {
-                    self.release(&lease).await;
-                    return Err(TokenError::Store(Arc::new(error)));
-                }
-            };
-            act = renewal.hear(heard, self.clock.now());
-        }
+                Err(error) => break Err(Stop::Store(error)),
+            }
+        };
+        desk.leave().await;
+        end
     }
 
-    async fn act(&self, key: &Key, endpoint: &Endpoint, lease: &mut Lease, act: Act) -> Result<Done, StoreError> {
-        Ok(Done::Heard(match act {
-            Act::Read => Heard::Row(self.read(key).await?),
-            Act::Swap(grant) => Heard::Swapped(self.store.swap(key, grant.generation - 1, &grant.row()).await?),
-            Act::Lease => {
-                lease.until = self.clock.instant() + lease.life;
-                Heard::Leased(self.store.lease(&lease.name, &lease.owner, lease.life).await?)
-            }
-            Act::Wait => {
-                drop(tokio::time::timeout(WAIT, self.news_of(key)).await);
-                Heard::Waited
-            }
-            // A process that slept must not send what a neighbour has spent meanwhile.
-            Act::Send(_) if self.clock.instant() + endpoint.timeout > lease.until => Heard::TooLate,
-            Act::Send(spent) => {
-                let answer = endpoint.client.renew(&spent).await;
-                let class = answer.as_ref().map_or_else(|failure| failure.class.name(), |_| "ok");
-                self.metrics.renewal(&endpoint.provider, class);
-                if let Err(failure) = &answer {
-                    let is_ambiguous = failure.is_ambiguous;
-                    tracing::warn!(provider = %endpoint.provider, class, is_ambiguous, "a renewal failed");
-                }
-                Heard::Answer(answer)
-            }
+    async fn act(&self, key: &Key, endpoint: &Endpoint, desk: &mut Desk<'_>, act: Act) -> Result<Heard, StoreError> {
+        Ok(match act {
+            Act::Read => Heard::Row(desk.read().await?),
+            Act::Swap(grant) => Heard::Swapped(desk.swap(grant).await?),
+            Act::Lease => Heard::Leased(desk.lease().await?),
+            Act::Send(_) if !desk.has_time_for(endpoint.timeout) => Heard::TooLate,
+            Act::Send(spent) => Heard::Answer(self.send(endpoint, &spent).await),
             Act::Look => {
                 let record = self.users.look(&key.subject).await;
                 Heard::Identity(record.map(|record| match record.origin_of(key) {
@@ -168,41 +164,22 @@ impl Driver {
                     None => Seed::new(None, None, None),
                 }))
             }
-            Act::End(end) => return Ok(Done::End(end)),
-        }))
+            Act::Wait | Act::End(_) => {
+                desk.wait().await;
+                Heard::Waited
+            }
+        })
     }
 
-    /// Waits until somebody writes the record, as far as that is heard of.
-    async fn news_of(&self, key: &Key) {
-        let mut changes = self.store.changes();
-        // A hint that was missed may have been the one.
-        while changes.recv().await.is_ok_and(|changed| *changed != *key) {}
-    }
-
-    async fn read(&self, key: &Key) -> Result<Option<Grant>, StoreError> {
-        let Some(row) = self.store.read(key).await? else { return Ok(None) };
-        Grant::decode(row.generation, &row.content)
-            .map(Some)
-            .map_err(|error: DecodeError| StoreError::Unreadable(error.to_string()))
-    }
-
-    /// A lease to take. It outlives the call that is made under it, and what the store takes before and after.
-    fn lease(&self, key: &Key, timeout: Duration) -> Lease {
-        let number = self.driven.fetch_add(1, Ordering::Relaxed);
-        Lease {
-            name: format!("grant {key}"),
-            owner: format!("{}-{number}", self.owner),
-            life: timeout * 2 + STORE_TIME,
-            until: self.clock.instant(),
+    async fn send(&self, endpoint: &Endpoint, spent: &Secret) -> Result<Granted, Failure> {
+        let answer = endpoint.client.renew(spent).await;
+        let class = answer.as_ref().map_or_else(|failure| failure.class.name(), |_| "ok");
+        self.metrics.renewal(&endpoint.provider, class);
+        if let Err(failure) = &answer {
+            let is_ambiguous = failure.is_ambiguous;
+            tracing::warn!(provider = %endpoint.provider, class, is_ambiguous, "a renewal failed");
         }
-    }
-
-    async fn release(&self, lease: &Lease) {
-        if lease.until > self.clock.instant()
-            && let Err(error) = self.store.release(&lease.name, &lease.owner).await
-        {
-            tracing::debug!(cause = %error, "a lease was not given back, and runs out by itself");
-        }
+        answer
     }
 }
 

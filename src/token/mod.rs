@@ -13,6 +13,7 @@ use crate::telemetry::metrics::{Metrics, Outcome};
 
 mod access;
 mod answer;
+mod desk;
 mod driver;
 mod endpoint;
 mod error;

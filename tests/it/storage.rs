@@ -50,7 +50,7 @@ async fn get(address: &str, token: &str, provider: &str) -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_store_memory_serves_and_nothing_rotating_is_renewed() {
+async fn without_the_store_memory_serves_and_no_refresh_token_is_spent_that_is_replaced() {
     let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
     let store = Postgres::shared().database();
     let server = serve(&world, &store, "", "").await;
@@ -63,11 +63,13 @@ async fn without_the_store_memory_serves_and_nothing_rotating_is_renewed() {
     }
     assert_eq!(get(&address, &alice, "bitbucket").await.0, 200, "held in memory");
     assert_eq!(get(&address, &bob, "github").await.0, 200, "needs no store");
-    assert_eq!(get(&address, &bob, "google").await, (503, "store_unavailable".to_owned()));
+    assert_eq!(get(&address, &bob, "google").await.0, 200, "its refresh token is never replaced");
     assert_eq!(readiness(&server, 503).await, "not ready: no answer from the store\n");
     world.clock.advance(Duration::from_secs(3601));
     assert_eq!(get(&address, &alice, "bitbucket").await, (503, "store_unavailable".to_owned()));
     assert_eq!(world.bitbucket.calls(Side::Token), 0);
+    assert_eq!(get(&address, &bob, "google").await.0, 200, "renewed, and kept in memory");
+    assert_eq!(world.google.refreshes(), 1);
     for table in ["grants", "leases", "marks"] {
         let back = format!("ALTER TABLE {table}_away RENAME TO {table}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(back)).execute(&mut database).await.unwrap();
