@@ -14,7 +14,7 @@ pub(super) enum Reading {
 }
 
 /// Codes by which providers say that a refresh token is not accepted any more.
-const DEAD: [&str; 7] = [
+const DEAD: [&str; 8] = [
     "invalid_grant",
     // GitHub.
     "bad_refresh_token",
@@ -24,6 +24,8 @@ const DEAD: [&str; 7] = [
     "invalid_refresh_token",
     "token_revoked",
     "token_expired",
+    "account_inactive",
+    // Microsoft.
     "interaction_required",
 ];
 
@@ -45,8 +47,10 @@ const FAILED: [&str; 5] =
 
 /// X says `invalid_request` with this for a dead refresh token.
 const X_DEAD: &str = "Value passed for the token was invalid.";
-/// Facebook's code for a dead access token, which it exchanges.
-const FACEBOOK_DEAD: u64 = 190;
+
+/// How Facebook's messages begin when the client is at fault: a wrong secret, or an application that is wrong or gone.
+/// The codes beside them (1 or 100, 101 or 190) are those of other failures as well.
+const FACEBOOK_CLIENT: [&str; 2] = ["Error validating client secret", "Error validating application"];
 
 /// Reads an answer; `None` if it is neither.
 pub(super) fn read(body: &[u8]) -> Option<Reading> {
@@ -84,7 +88,8 @@ fn refusal(fields: &Map<String, Value>) -> Option<Class> {
     let error = fields.get("error");
     // Facebook's errors are objects, and so are Fitbit's lists of them.
     if let Some(code) = error.and_then(|error| error.get("code")).and_then(Value::as_u64) {
-        return Some(if code == FACEBOOK_DEAD { Class::DeadGrant } else { Class::Provider4xx });
+        let message = error.and_then(|error| error.get("message")).and_then(Value::as_str).unwrap_or_default();
+        return Some(facebook(code, message));
     }
     let fitbit = fields.get("errors").and_then(|errors| errors.get(0)?.get("errorType"));
     let hubspot = fields.get("status").filter(|status| status.is_string());
@@ -103,6 +108,19 @@ fn refusal(fields: &Map<String, Value>) -> Option<Class> {
         _ if FAILED.contains(&code) => Class::Provider5xx,
         _ => Class::Provider4xx,
     })
+}
+
+/// What Facebook's codes mean. The message comes first, for some of them mean several things.
+fn facebook(code: u64, message: &str) -> Class {
+    match code {
+        _ if FACEBOOK_CLIENT.iter().any(|said| message.starts_with(said)) => Class::WrongClient,
+        101 => Class::WrongClient,
+        // The access token, which is what is exchanged: its session, and itself.
+        102 | 190 => Class::DeadGrant,
+        // "Unknown" and "service", which pass.
+        1 | 2 => Class::Provider5xx,
+        _ => Class::Provider4xx,
+    }
 }
 
 /// A life in seconds: a number, a text, a fraction. None of it, or none above zero, is no life told.

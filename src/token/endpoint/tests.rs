@@ -93,6 +93,11 @@ async fn answers_mean_what_the_providers_mean_by_them() {
         (200, r#"{"error":"bad_refresh_token"}"#, "dead_grant"),
         (200, r#"{"error":"incorrect_client_credentials"}"#, "wrong_client"),
         (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#, "dead_grant"),
+        (200, r#"{"ok":false,"error":"token_revoked"}"#, "dead_grant"),
+        (200, r#"{"ok":false,"error":"account_inactive"}"#, "dead_grant"),
+        (200, r#"{"ok":false,"error":"bad_client_secret"}"#, "wrong_client"),
+        (200, r#"{"ok":false,"error":"invalid_client_id"}"#, "wrong_client"),
+        (200, r#"{"ok":false,"error":"invalid_auth"}"#, "provider_4xx"),
         (200, r#"{"ok":false,"error":"ratelimited"}"#, "provider_4xx"),
         (400, r#"{"error":"invalid_grant","error_description":"whatever"}"#, "dead_grant"),
         (403, r#"{"error":"invalid_grant"}"#, "dead_grant"),
@@ -103,7 +108,28 @@ async fn answers_mean_what_the_providers_mean_by_them() {
             "dead_grant",
         ),
         (400, r#"{"error":{"code":190,"message":"m"}}"#, "dead_grant"),
+        (400, r#"{"error":{"code":102,"message":"m"}}"#, "dead_grant"),
         (400, r#"{"error":{"code":4,"message":"m"}}"#, "provider_4xx"),
+        (400, r#"{"error":{"code":100,"message":"m"}}"#, "provider_4xx"),
+        (400, r#"{"error":{"code":1,"message":"An unknown error occurred"}}"#, "provider_5xx"),
+        (400, r#"{"error":{"code":2,"message":"Service temporarily unavailable"}}"#, "provider_5xx"),
+        (400, r#"{"error":{"code":1,"message":"Error validating client secret."}}"#, "wrong_client"),
+        (400, r#"{"error":{"code":101,"message":"Missing client_id parameter."}}"#, "wrong_client"),
+        (
+            400,
+            r#"{"error":{"code":101,"message":"Error validating application. Invalid application ID."}}"#,
+            "wrong_client",
+        ),
+        (
+            400,
+            r#"{"error":{"code":190,"message":"Error validating application. Application has been deleted."}}"#,
+            "wrong_client",
+        ),
+        (
+            400,
+            r#"{"error":{"code":190,"message":"Error validating access token: Session has expired.","error_subcode":463}}"#,
+            "dead_grant",
+        ),
         (400, r#"{"errors":[{"errorType":"invalid_grant"}]}"#, "dead_grant"),
         (400, r#"{"error":"invalid_scope"}"#, "provider_4xx"),
         (401, r#"{"error":"invalid_client"}"#, "wrong_client"),
@@ -191,13 +217,20 @@ async fn an_assertion_is_for_the_token_endpoint_wherever_renewals_go() {
 
 #[tokio::test]
 async fn of_two_secrets_the_one_that_is_accepted_is_remembered() {
-    let (wrong, right) = (answer(401, r#"{"error":"invalid_client"}"#), answer(200, r#"{"access_token":"a"}"#));
-    let (url, asked) = scripted(&[&wrong, &right, &right]).await;
-    let proof = ClientProof::Post(vec![Secret::new("old"), Secret::new("new")]);
-    let endpoint = TokenEndpoint::new(&settings(&url, proof), Duration::from_secs(5), &Clock::system()).unwrap();
-    endpoint.renew(&Secret::new("r")).await.unwrap();
-    endpoint.renew(&Secret::new("r")).await.unwrap();
-    let secrets: Vec<_> =
-        asked.lock().unwrap().iter().map(|request| request.rsplit_once('=').unwrap().1.to_owned()).collect();
-    assert_eq!(secrets, ["old", "new", "new"]);
+    let right = answer(200, r#"{"access_token":"a"}"#);
+    for (status, wrong) in [
+        (401, r#"{"error":"invalid_client"}"#),
+        // Slack's and Facebook's way to say so.
+        (200, r#"{"ok":false,"error":"bad_client_secret"}"#),
+        (400, r#"{"error":{"message":"Error validating client secret.","type":"OAuthException","code":1}}"#),
+    ] {
+        let (url, asked) = scripted(&[&answer(status, wrong), &right, &right]).await;
+        let proof = ClientProof::Post(vec![Secret::new("old"), Secret::new("new")]);
+        let endpoint = TokenEndpoint::new(&settings(&url, proof), Duration::from_secs(5), &Clock::system()).unwrap();
+        endpoint.renew(&Secret::new("r")).await.unwrap();
+        endpoint.renew(&Secret::new("r")).await.unwrap();
+        let secrets: Vec<_> =
+            asked.lock().unwrap().iter().map(|request| request.rsplit_once('=').unwrap().1.to_owned()).collect();
+        assert_eq!(secrets, ["old", "new", "new"], "{wrong}");
+    }
 }
