@@ -11,6 +11,7 @@ pub mod fault;
 pub mod http;
 mod mischief;
 pub mod provider;
+mod proxy_toml;
 mod run;
 pub mod tenant;
 mod world;

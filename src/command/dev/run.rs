@@ -67,7 +67,7 @@ pub(in crate::command) fn run(options: &Options) -> Exit {
 
 async fn dev(options: &Options, surroundings: Surroundings) -> io::Result<()> {
     let mut ending = Ending::listen()?;
-    let mut settings = WorldSettings::default();
+    let mut settings = WorldSettings { vault: true, ..WorldSettings::default() };
     settings.google.behaviour = Behaviour::Expires { life: GOOGLE_LIFE, refresh_token: RefreshToken::Always };
     settings.bitbucket.behaviour = Behaviour::Rotates { life: BITBUCKET_LIFE };
     let world = World::start(surroundings.clock.clone(), settings).await?;

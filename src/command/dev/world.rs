@@ -1,11 +1,10 @@
 //! The tenant, three providers and two people, ready to be used.
 
-use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
-use super::provider::{Behaviour, Provider, ProviderSettings};
-use super::tenant::{Identity, Tenant, TenantSettings, User};
+use super::provider::{Provider, ProviderSettings};
+use super::tenant::{Identity, Purpose, Tenant, TenantSettings, User};
 use crate::clock::Clock;
 
 /// Alice's `sub`. Her primary identity is the one at GitHub, whose ids are numbers.
@@ -13,6 +12,9 @@ pub const ALICE: &str = "github|583231";
 
 /// Bob's `sub`. His primary identity is the one at Google, whose ids are texts.
 pub const BOB: &str = "google-oauth2|113219482739827349822";
+
+/// The connection that is for Token Vault as well, where one is.
+const GOOGLE: &str = "google-oauth2";
 
 /// How long Google's and Bitbucket's access tokens live.
 const LIFE: Duration = Duration::from_secs(3600);
@@ -28,6 +30,9 @@ pub struct WorldSettings {
     pub google: ProviderSettings,
     /// The provider that rotates refresh tokens.
     pub bitbucket: ProviderSettings,
+    /// Whether Google's connection is for Token Vault as well, and bob's account there is in it: the tenant's record of
+    /// him has no token of Google's.
+    pub vault: bool,
 }
 
 impl Default for WorldSettings {
@@ -40,6 +45,7 @@ impl Default for WorldSettings {
             github: github.login("583231", "alice").login("583232", "bob"),
             google: google.login("109876543210987654321", "alice").login("113219482739827349822", "bob"),
             bitbucket: bitbucket.login("{8e5bd1a5-6d4a-4b1f-9a3e-0c9d2b7f1e60}", "alice"),
+            vault: false,
         }
     }
 }
@@ -75,27 +81,43 @@ impl World {
         };
         for (provider, connection) in world.providers() {
             world.tenant.register(connection, provider.issuer());
+            world.tenant.renew_by(connection, provider.renewer());
         }
+        if settings.vault {
+            world.tenant.set_purpose(GOOGLE, Purpose::Both);
+        }
+        world.populate(settings.vault);
+        Ok(world)
+    }
+
+    fn populate(&self, vault: bool) {
         let alice = User::new(ALICE).named("Alice").with(Identity::new("github", 583_231));
-        let alice = alice.with(Identity::new("google-oauth2", "109876543210987654321"));
+        let alice = alice.with(Identity::new(GOOGLE, "109876543210987654321"));
         let alice = alice.with(Identity::new("bitbucket", "{8e5bd1a5-6d4a-4b1f-9a3e-0c9d2b7f1e60}"));
-        let bob = User::new(BOB).named("Bob").with(Identity::new("google-oauth2", "113219482739827349822"));
+        let bob = User::new(BOB).named("Bob").with(Identity::new(GOOGLE, "113219482739827349822"));
         let bob = bob.with(Identity::new("github", 583_232));
         for user in [alice, bob] {
             let sub = user.user_id.clone();
-            let connections: Vec<_> = user.identities.iter().map(|identity| identity.connection.clone()).collect();
-            world.tenant.add_user(user);
-            for connection in connections {
-                world.tenant.sign_in(&sub, &connection);
+            let accounts: Vec<_> = user
+                .identities
+                .iter()
+                .map(|identity| (identity.connection.clone(), identity.user_id.clone()))
+                .collect();
+            self.tenant.add_user(user);
+            for (connection, account) in accounts {
+                if vault && sub == BOB && connection == GOOGLE {
+                    self.tenant.connect(&sub, &connection, &account.to_string());
+                } else {
+                    self.tenant.sign_in(&sub, &connection);
+                }
             }
         }
-        Ok(world)
     }
 
     /// The providers, each with the connection it is behind.
     #[must_use]
     pub const fn providers(&self) -> [(&Provider, &'static str); 3] {
-        [(&self.github, "github"), (&self.google, "google-oauth2"), (&self.bitbucket, "bitbucket")]
+        [(&self.github, "github"), (&self.google, GOOGLE), (&self.bitbucket, "bitbucket")]
     }
 
     /// Alice's access token.
@@ -109,51 +131,6 @@ impl World {
     pub fn bob(&self) -> String {
         self.tenant.token_for(BOB)
     }
-
-    /// A configuration for a proxy in this world, listening on `listen`, that keeps its grants in `store`.
-    #[must_use]
-    pub fn proxy_toml(&self, listen: &str, store: &str, key: &str) -> String {
-        let settings = self.tenant.settings();
-        let mut text = format!(
-            "[server]\nlisten = {}\nadmin_listen = \"127.0.0.1:0\"\n\n\
-             [store]\nurl = {}\nkeys = [{}]\n\n\
-             [auth0]\ndomain = {}\naudience = {}\nclient_id = {}\nclient_secret = {}\nbase_url = {}\n",
-            quoted(listen),
-            quoted(store),
-            quoted(key),
-            quoted(&settings.domain),
-            quoted(&settings.audience),
-            quoted(&settings.client_id),
-            quoted(&settings.client_secret),
-            quoted(self.tenant.base_url()),
-        );
-        for (provider, connection) in self.providers() {
-            let name = &provider.settings().name;
-            let _infallible = write!(
-                text,
-                "\n[providers.{name}]\nconnection = {}\nbase_url = {}\nhost = {}\nallow = \"all\"\n",
-                quoted(connection),
-                quoted(provider.base_url()),
-                quoted(&format!("{name}.localhost")),
-            );
-            let settings = provider.settings();
-            if settings.behaviour != Behaviour::ForEver {
-                let _infallible = write!(
-                    text,
-                    "token_url = {}\nclient_id = {}\nclient_secret = {}\nrotates = {}\n",
-                    quoted(&provider.token_url()),
-                    quoted(&settings.client_id),
-                    quoted(&settings.client_secret),
-                    matches!(settings.behaviour, Behaviour::Rotates { .. }),
-                );
-            }
-        }
-        text
-    }
-}
-
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
 }
 
 #[cfg(test)]
@@ -174,17 +151,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_configuration_written_for_a_proxy_is_toml_with_the_addresses_in_it() {
-        let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
-        let table: toml::Table = world.proxy_toml("127.0.0.1:8080", "sqlite:/tmp/a.db", "key").parse().unwrap();
-        assert_eq!(table["server"]["listen"].as_str(), Some("127.0.0.1:8080"));
-        assert_eq!(table["auth0"]["base_url"].as_str(), Some(world.tenant.base_url()));
-        assert_eq!(table["auth0"]["client_secret"].as_str(), Some(world.tenant.settings().client_secret.as_str()));
-        assert_eq!(table["store"]["url"].as_str(), Some("sqlite:/tmp/a.db"));
-        assert_eq!(table["providers"]["bitbucket"]["rotates"].as_bool(), Some(true));
-        assert_eq!(table["providers"]["github"].get("token_url"), None);
-        assert_eq!(table["providers"]["google"]["connection"].as_str(), Some("google-oauth2"));
-        assert_eq!(table["providers"]["bitbucket"]["base_url"].as_str(), Some(world.bitbucket.base_url()));
-        assert_eq!(table["providers"]["github"]["host"].as_str(), Some("github.localhost"));
+    async fn bobs_google_account_can_be_in_the_vault_where_nobody_sees_its_token() {
+        let settings = WorldSettings { vault: true, ..WorldSettings::default() };
+        let world = World::start(Clock::system(), settings).await.unwrap();
+        let (alice, bob) = (world.tenant.user(ALICE).unwrap(), world.tenant.user(BOB).unwrap());
+        assert!(alice.identity(GOOGLE).unwrap().access_token.is_some() && alice.vault.is_empty());
+        assert_eq!(bob.identity(GOOGLE).unwrap().access_token, None);
+        assert!(world.google.is_live(&bob.vault.first().unwrap().access_token));
     }
 }

@@ -95,13 +95,20 @@ impl Provider {
     /// New tokens for an account, as at a sign-in.
     #[must_use]
     pub fn issue(&self, account: &str) -> Issued {
-        lock(&self.shared.ledger).issue(account, self.shared.clock.now())
+        self.shared.issue(account)
     }
 
     /// What [`Provider::issue`] does, detached from this handle: for a tenant's `register`.
     pub fn issuer(&self) -> impl Fn(&str) -> Issued + Send + Sync + use<> {
         let shared = Arc::clone(&self.shared);
-        move |account| lock(&shared.ledger).issue(account, shared.clock.now())
+        move |account| shared.issue(account)
+    }
+
+    /// What the token endpoint does with a refresh token, detached from this handle and without HTTP: for a tenant's
+    /// vault.
+    pub fn renewer(&self) -> impl Fn(&str) -> Option<Issued> + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        move |refresh_token| shared.renew(refresh_token)
     }
 
     /// Whether the API would take this access token now.
@@ -112,12 +119,12 @@ impl Provider {
 
     /// Ends one access token before its time; its refresh token lives on.
     pub fn kill_access_token(&self, access_token: &str) {
-        lock(&self.shared.ledger).kill(access_token);
+        self.shared.change(|ledger| ledger.kill(access_token));
     }
 
     /// The account's owner removes the application: every token of it is dead, refresh tokens too.
     pub fn revoke_account(&self, account: &str) {
-        lock(&self.shared.ledger).revoke_account(account);
+        self.shared.change(|ledger| ledger.revoke_account(account));
     }
 
     /// How many refreshes succeeded here, whether or not their answer arrived.
@@ -169,6 +176,19 @@ impl Provider {
 }
 
 impl Shared {
+    fn issue(&self, account: &str) -> Issued {
+        self.change(|ledger| ledger.issue(account, self.clock.now()))
+    }
+
+    /// `None` is `invalid_grant`.
+    fn renew(&self, refresh_token: &str) -> Option<Issued> {
+        self.change(|ledger| ledger.renew(refresh_token, self.clock.now()))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut ledger::Ledger) -> T) -> T {
+        change(&mut lock(&self.ledger))
+    }
+
     fn login(&self, account: &str) -> String {
         self.settings.logins.get(account).map_or(account, String::as_str).to_owned()
     }

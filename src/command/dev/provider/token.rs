@@ -6,7 +6,7 @@ use hyper::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode}
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Issued, Shared, lock};
+use super::{Dialect, Issued, Shared};
 use crate::command::dev::answer::{self, Parameters, collect, media_type, set, uncached};
 use crate::command::dev::credentials;
 use crate::command::dev::http::Body;
@@ -51,8 +51,7 @@ fn renew(provider: &Shared, headers: &HeaderMap, form: &Parameters) -> Result<Is
         None => return Err(refused("invalid_request", "grant_type is missing.")),
     }
     let token = form.get("refresh_token").ok_or(refused("invalid_request", "refresh_token is missing."))?;
-    let renewed = lock(&provider.ledger).renew(token, provider.clock.now());
-    renewed.ok_or(refused("invalid_grant", "Token has been expired or revoked."))
+    provider.renew(token).ok_or(refused("invalid_grant", "Token has been expired or revoked."))
 }
 
 fn authenticate(provider: &Shared, headers: &HeaderMap, form: &Parameters) -> Result<(), Refused> {

@@ -30,6 +30,8 @@ pub(super) type Assertions = HashMap<String, u64>;
 pub(super) enum Client {
     /// The proxy's own, confidential.
     Machine,
+    /// The Custom API Client for Token Vault, where it is one of its own; confidential.
+    Vault,
     /// The one people log in with, public.
     Login,
 }
@@ -44,17 +46,18 @@ pub(super) fn authenticate(
     let basic = headers.get(AUTHORIZATION);
     let (secret, assertion) = (parameters.get("client_secret"), parameters.get("client_assertion"));
     let client_id = parameters.get("client_id");
-    let by_secret = |genuine: bool| {
+    let by_secret = |genuine: &dyn Fn(&str, &str) -> bool| {
         // An application has one method, and one with keys has no secret.
-        if genuine && settings.client_keys.is_empty() { Ok(Client::Machine) } else { Err(OauthError::unauthorized()) }
+        if settings.client_keys.is_empty() && genuine(&settings.client_id, &settings.client_secret) {
+            return Ok(Client::Machine);
+        }
+        let vault = settings.vault_client.as_ref();
+        let vault = vault.filter(|vault| genuine(&vault.client_id, &vault.client_secret));
+        vault.map(|_| Client::Vault).ok_or_else(OauthError::unauthorized)
     };
     match (basic, secret, assertion) {
-        (Some(basic), None, None) => {
-            by_secret(credentials::basic_matches(basic.as_bytes(), &settings.client_id, &settings.client_secret))
-        }
-        (None, Some(secret), None) => {
-            by_secret(client_id == Some(&settings.client_id) && secret == settings.client_secret)
-        }
+        (Some(basic), None, None) => by_secret(&|id, secret| credentials::basic_matches(basic.as_bytes(), id, secret)),
+        (None, Some(secret), None) => by_secret(&|id, expected| client_id == Some(id) && secret == expected),
         (None, None, Some(assertion)) => {
             if parameters.get("client_assertion_type") != Some(ASSERTION_TYPE) {
                 return Err(OauthError::bad_request("Invalid client_assertion_type"));

@@ -13,7 +13,6 @@ use super::{Endpoint, Shared, handle, lock};
 use crate::clock::Clock;
 use crate::command::dev::fault::Fault;
 use crate::command::dev::http::Server;
-use crate::command::dev::provider::Issued;
 
 /// A running tenant. Dropped, it is gone.
 pub struct Tenant {
@@ -106,33 +105,6 @@ impl Tenant {
     /// Changes a user; `None` when there is no such user.
     pub fn with_user<T>(&self, sub: &str, change: impl FnOnce(&mut User) -> T) -> Option<T> {
         lock(&self.shared.users).get_mut(sub).map(change)
-    }
-
-    /// From now on a sign-in at `connection` obtains its tokens from `issue`, which is given the account's id there.
-    pub fn register(&self, connection: &str, issue: impl Fn(&str) -> Issued + Send + Sync + 'static) {
-        lock(&self.shared.issuers).insert(connection.to_owned(), Arc::new(issue));
-    }
-
-    /// The user signs in through `connection`: new tokens, if a provider is registered there, and a new `last_login`.
-    /// False when there is no such user or identity.
-    pub fn sign_in(&self, sub: &str, connection: &str) -> bool {
-        let issuer = lock(&self.shared.issuers).get(connection).cloned();
-        let now = self.shared.clock.now();
-        let signed_in = self.with_user(sub, |user| {
-            let identity = user.identity_mut(connection)?;
-            if let Some(issue) = issuer {
-                // What the provider left out is gone: whether Auth0 keeps an older refresh token is not known, and a
-                // proxy has to live with the worse answer.
-                let issued = issue(&identity.user_id.to_string());
-                identity.access_token = Some(issued.access_token);
-                identity.refresh_token = issued.refresh_token;
-                identity.expires_in = issued.expires_in;
-            }
-            user.last_login = Some(now);
-            user.logins_count += 1;
-            Some(())
-        });
-        signed_in.flatten().is_some()
     }
 
     /// An access token for the proxy's API.

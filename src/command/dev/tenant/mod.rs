@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::answer::{json, set, text};
 use super::fault::Faults;
 use super::http::{Answer, Body};
-use super::provider::Issued;
 use crate::clock::Clock;
 
 mod activate;
 mod client;
+mod connection;
 mod device;
 mod handle;
 mod keys;
@@ -24,13 +24,16 @@ mod mint;
 mod settings;
 mod token;
 mod user;
+mod vault;
 mod wire;
 
+pub use connection::Purpose;
 pub use handle::Tenant;
 pub use keys::{Key, Signing};
 pub use mint::TokenBuilder;
-pub use settings::{RateLimit, TenantSettings};
+pub use settings::{RateLimit, TenantSettings, VaultClient};
 pub use user::{Identity, IdentityId, User};
+pub use vault::Vaulted;
 
 /// The tenant's endpoints, as faults and counters tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,16 +42,15 @@ pub enum Endpoint {
     Discovery,
     /// `/.well-known/jwks.json`.
     Jwks,
-    /// `/oauth/token`.
+    /// `/oauth/token`, but for the vault's exchange.
     Token,
+    /// `/oauth/token`, the vault's exchange.
+    Vault,
     /// `/oauth/device/code`.
     Device,
     /// `/api/v2/users/{id}`, and whatever else is asked below `/api/v2/`.
     Users,
 }
-
-/// What a connection's provider gives at a sign-in, by the account's id there.
-type Issuer = Arc<dyn Fn(&str) -> Issued + Send + Sync>;
 
 /// What the handle and the server see together.
 struct Shared {
@@ -57,7 +59,7 @@ struct Shared {
     settings: Mutex<TenantSettings>,
     keys: Mutex<keys::Ring>,
     users: Mutex<BTreeMap<String, User>>,
-    issuers: Mutex<HashMap<String, Issuer>>,
+    connections: Mutex<HashMap<String, connection::Connection>>,
     bucket: Mutex<limit::Bucket>,
     devices: Mutex<device::Devices>,
     /// `jti`s of client assertions that have been used.
@@ -80,7 +82,7 @@ impl Shared {
             settings: Mutex::new(settings),
             keys: Mutex::new(keys::Ring::new()),
             users: Mutex::default(),
-            issuers: Mutex::default(),
+            connections: Mutex::default(),
             bucket: Mutex::default(),
             devices: Mutex::default(),
             assertions: Mutex::default(),
@@ -123,7 +125,7 @@ async fn handle(tenant: Arc<Shared>, request: Request<Incoming>) -> Answer {
             let body = wire::discovery(&tenant.base_url);
             faults.run(Endpoint::Discovery, async { cacheable(&body) }).await
         }
-        "/oauth/token" if post => faults.run(Endpoint::Token, token::answer(&tenant, request)).await,
+        "/oauth/token" if post => token::answer(&tenant, request).await,
         "/oauth/device/code" if post => faults.run(Endpoint::Device, token::device_code(&tenant, request)).await,
         "/activate" if get => Some(activate::page(&tenant, request.uri().query().unwrap_or_default())),
         "/activate" if post => Some(activate::submit(&tenant, request).await),

@@ -26,6 +26,11 @@ pub struct TenantSettings {
     pub client_credentials: bool,
     /// What it was granted at the Management API. Empty: it has no grant there at all.
     pub scopes: Vec<String>,
+    /// The Custom API Client for Token Vault, where it is another application than the proxy's own.
+    pub vault_client: Option<VaultClient>,
+    /// The API that the Custom API Client is linked to: callers' tokens for it may be exchanged. `None`: no application
+    /// may use the grant.
+    pub vault_audience: Option<String>,
     /// The application people log in with, a public one: `azp` of callers' tokens, and the one of the device flow.
     pub login_client_id: String,
     /// The Management API's limit; `None` is so much that nobody meets it.
@@ -49,6 +54,8 @@ impl Default for TenantSettings {
             client_keys: Vec::new(),
             client_credentials: true,
             scopes: vec!["read:users".to_owned(), "read:user_idp_tokens".to_owned()],
+            vault_client: None,
+            vault_audience: Some("https://idp-proxy.localhost/".to_owned()),
             login_client_id: "demoLoginClient".to_owned(),
             rate_limit: None,
             key_set_alg: true,
@@ -56,6 +63,15 @@ impl Default for TenantSettings {
             device_interval: 5,
         }
     }
+}
+
+/// An application with a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultClient {
+    /// Its id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
 }
 
 /// The Management API's limit, for the whole tenant.

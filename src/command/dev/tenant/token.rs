@@ -9,31 +9,36 @@ use serde_json::{Value, json};
 use super::client::{Client, authenticate};
 use super::mint::{self, TokenBuilder};
 use super::wire::OauthError;
-use super::{Shared, lock};
+use super::{Endpoint, Shared, lock, vault};
 use crate::command::dev::answer::{self, Parameters, collect, media_type, uncached};
-use crate::command::dev::http::Body;
+use crate::command::dev::http::{Answer, Body};
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Grants that Auth0 knows and that are switched off for every application here.
-const SWITCHED_OFF: [&str; 8] = [
+const SWITCHED_OFF: [&str; 7] = [
     "authorization_code",
     "implicit",
     "password",
     "refresh_token",
     "http://auth0.com/oauth/grant-type/password-realm",
     "http://auth0.com/oauth/grant-type/passwordless/otp",
-    "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token",
     "urn:ietf:params:oauth:grant-type:token-exchange",
 ];
 
-/// Answers `POST /oauth/token`.
-pub(super) async fn answer(tenant: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
-    let exchanged = match read(request).await {
-        Ok((headers, parameters)) => exchange(tenant, &headers, &parameters),
-        Err(error) => Err(error),
+/// Answers `POST /oauth/token`. The vault's exchanges are counted, and fail, apart from the other grants.
+pub(super) async fn answer(tenant: &Arc<Shared>, request: Request<Incoming>) -> Answer {
+    let read = read(request).await;
+    let grant = read.as_ref().ok().and_then(|(_, parameters)| parameters.get("grant_type"));
+    let endpoint = if grant == Some(vault::GRANT) { Endpoint::Vault } else { Endpoint::Token };
+    let work = async {
+        let exchanged = match read {
+            Ok((headers, parameters)) => exchange(tenant, &headers, &parameters),
+            Err(error) => Err(error),
+        };
+        finish(exchanged)
     };
-    finish(exchanged)
+    tenant.faults.run(endpoint, work).await
 }
 
 /// Answers `POST /oauth/device/code`.
@@ -74,18 +79,17 @@ fn exchange(tenant: &Arc<Shared>, headers: &HeaderMap, parameters: &Parameters) 
     match (grant, client) {
         ("client_credentials", Client::Machine) if switched_on => client_credentials(tenant, parameters),
         (DEVICE_CODE, Client::Login) => poll_device(tenant, parameters),
-        ("client_credentials" | DEVICE_CODE, Client::Machine | Client::Login) => Err(not_allowed(grant)),
-        (other, _) if SWITCHED_OFF.contains(&other) => Err(not_allowed(other)),
+        (vault::GRANT, client) => vault::exchange(tenant, client, parameters),
+        ("client_credentials" | DEVICE_CODE, Client::Machine | Client::Vault | Client::Login) => {
+            Err(OauthError::grant_not_allowed(grant))
+        }
+        (other, _) if SWITCHED_OFF.contains(&other) => Err(OauthError::grant_not_allowed(other)),
         (other, _) => Err(OauthError::new(
             StatusCode::BAD_REQUEST,
             "unsupported_grant_type",
             format!("Unsupported grant type: {other}"),
         )),
     }
-}
-
-fn not_allowed(grant: &str) -> OauthError {
-    OauthError::forbidden("unauthorized_client", format!("Grant type '{grant}' not allowed for the client."))
 }
 
 fn no_such_api(audience: &str) -> OauthError {

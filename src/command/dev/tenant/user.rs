@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::vault::Vaulted;
 use crate::clock::Timestamp;
+use crate::command::dev::provider::Issued;
 
 /// A user of the tenant.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,8 @@ pub struct User {
     pub logins_count: u64,
     /// The linked accounts, the primary one first.
     pub identities: Vec<Identity>,
+    /// What Token Vault holds of the user. The Management API does not show it.
+    pub vault: Vec<Vaulted>,
 }
 
 /// One account at an identity provider.
@@ -101,6 +105,7 @@ impl User {
             last_login: None,
             logins_count: 0,
             identities: Vec::new(),
+            vault: Vec::new(),
         }
     }
 
@@ -117,6 +122,13 @@ impl User {
     #[must_use]
     pub fn with(mut self, identity: Identity) -> Self {
         self.identities.push(identity);
+        self
+    }
+
+    /// The same user with an account connected for Token Vault.
+    #[must_use]
+    pub fn connected(mut self, vaulted: Vaulted) -> Self {
+        self.vault.push(vaulted);
         self
     }
 
@@ -189,6 +201,16 @@ impl Identity {
     pub fn expires_in(mut self, seconds: u64) -> Self {
         self.expires_in = Some(seconds);
         self
+    }
+
+    /// Takes what a provider issued in place of what was there. What it left out is gone: whether Auth0 keeps an older
+    /// refresh token is not known, and a proxy has to live with the worse answer.
+    pub(super) fn put(&mut self, issued: Option<Issued>) {
+        let (access_token, refresh_token, expires_in) = match issued {
+            Some(issued) => (Some(issued.access_token), issued.refresh_token, issued.expires_in),
+            None => (None, None, None),
+        };
+        (self.access_token, self.refresh_token, self.expires_in) = (access_token, refresh_token, expires_in);
     }
 
     fn to_json(&self, secondary: bool, with_tokens: bool) -> Value {

@@ -74,7 +74,20 @@ impl OauthError {
         Self::new(StatusCode::FORBIDDEN, error, description)
     }
 
+    /// The application is not set up for the grant.
+    pub(super) fn grant_not_allowed(grant: &str) -> Self {
+        Self::forbidden("unauthorized_client", format!("Grant type '{grant}' not allowed for the client."))
+    }
+
+    /// No account of the user is the one asked for. The real tenant words this one differently from all others.
+    pub(super) fn no_identity() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "user_not_found", "Identity User not found.")
+    }
+
     pub(super) fn response(&self) -> Response<Body> {
+        if self.error == "user_not_found" {
+            return uncached(answer(self.status, &json!({ "error": self.error, "description": self.description })));
+        }
         let mut body = json!({ "error": self.error, "error_description": self.description });
         if let ("unauthorized_client", Some(members)) = (self.error, body.as_object_mut()) {
             members.insert("error_uri".to_owned(), json!("https://auth0.com/docs/clients/client-grant-types"));

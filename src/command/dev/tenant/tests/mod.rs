@@ -12,6 +12,7 @@ mod callers;
 mod clients;
 mod devices;
 mod users;
+mod vault;
 
 /// A status and a JSON body.
 type Said = (u16, Value);

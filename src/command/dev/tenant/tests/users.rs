@@ -1,6 +1,7 @@
 //! `GET /api/v2/users/{id}`.
 
 use super::*;
+use crate::command::dev::provider::Issued;
 
 fn refused(status: u16, message: &str, code: &str) -> Said {
     let error = StatusCode::from_u16(status).unwrap();

@@ -1,0 +1,109 @@
+//! The tenant's connections: where their tokens come from, and where they go.
+
+use std::sync::Arc;
+
+use super::vault::Vaulted;
+use super::{Tenant, lock};
+use crate::command::dev::provider::Issued;
+
+/// What a connection is for; the dashboard calls it so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// People sign in, and the provider's tokens are put into `identities[]`.
+    #[default]
+    Authentication,
+    /// Accounts are connected, and the provider's tokens are put into Token Vault, never into `identities[]`.
+    ConnectedAccounts,
+    /// Both, each in its own world: a sign-in does not fill the vault.
+    Both,
+}
+
+/// What a connection's provider gives at a sign-in, by the account's id there.
+type Issue = Arc<dyn Fn(&str) -> Issued + Send + Sync>;
+
+/// What it gives for a refresh token; `None` once that is worth nothing.
+type Renew = Arc<dyn Fn(&str) -> Option<Issued> + Send + Sync>;
+
+/// One connection.
+#[derive(Clone, Default)]
+pub(super) struct Connection {
+    pub(super) purpose: Purpose,
+    pub(super) renew: Option<Renew>,
+    issue: Option<Issue>,
+}
+
+impl Connection {
+    /// Whether Token Vault serves it.
+    pub(super) fn has_vault(&self) -> bool {
+        matches!(self.purpose, Purpose::ConnectedAccounts | Purpose::Both)
+    }
+}
+
+impl Tenant {
+    /// From now on a sign-in at `connection` obtains its tokens from `issue`, which is given the account's id there.
+    pub fn register(&self, connection: &str, issue: impl Fn(&str) -> Issued + Send + Sync + 'static) {
+        self.with_connection(connection, |connection| connection.issue = Some(Arc::new(issue)));
+    }
+
+    /// From now on the vault renews tokens of `connection` by `renew`, which is given the refresh token.
+    pub fn renew_by(&self, connection: &str, renew: impl Fn(&str) -> Option<Issued> + Send + Sync + 'static) {
+        self.with_connection(connection, |connection| connection.renew = Some(Arc::new(renew)));
+    }
+
+    /// Changes what `connection` is for. Where nobody signs in any more, `identities[]` loses its tokens.
+    pub fn set_purpose(&self, connection: &str, purpose: Purpose) {
+        self.with_connection(connection, |connection| connection.purpose = purpose);
+        if purpose == Purpose::ConnectedAccounts {
+            for user in lock(&self.shared.users).values_mut() {
+                let identities = user.identities.iter_mut().filter(|identity| identity.connection == connection);
+                identities.for_each(|identity| identity.put(None));
+            }
+        }
+    }
+
+    /// The user signs in through `connection`: new tokens, if a provider is registered there, and a new `last_login`.
+    /// False when there is no such user or identity.
+    pub fn sign_in(&self, sub: &str, connection: &str) -> bool {
+        let Connection { purpose, issue, .. } = self.connection(connection);
+        let now = self.shared.clock.now();
+        let signed_in = self.with_user(sub, |user| {
+            let identity = user.identity_mut(connection)?;
+            match (issue, purpose) {
+                (_, Purpose::ConnectedAccounts) => identity.put(None),
+                (Some(issue), Purpose::Authentication | Purpose::Both) => {
+                    let issued = issue(&identity.user_id.to_string());
+                    identity.put(Some(issued));
+                }
+                (None, Purpose::Authentication | Purpose::Both) => {}
+            }
+            user.last_login = Some(now);
+            user.logins_count += 1;
+            Some(())
+        });
+        signed_in.flatten().is_some()
+    }
+
+    /// The user connects an account at `connection` for Token Vault (the Connected Accounts flow): the vault holds its
+    /// tokens from now on, in place of those it held of that account. False when there is no such user, no provider
+    /// registered, or the connection is not for it.
+    pub fn connect(&self, sub: &str, connection: &str, account: &str) -> bool {
+        let held = self.connection(connection);
+        let Some(issue) = held.issue.as_ref().filter(|_| held.has_vault()) else {
+            return false;
+        };
+        let now = self.shared.clock.now();
+        let connected = self.with_user(sub, |user| {
+            user.vault.retain(|vaulted| !vaulted.is_of(connection, Some(account)));
+            user.vault.push(Vaulted::issued(connection, account, issue(account), now));
+        });
+        connected.is_some()
+    }
+
+    fn connection(&self, name: &str) -> Connection {
+        lock(&self.shared.connections).get(name).cloned().unwrap_or_default()
+    }
+
+    fn with_connection(&self, name: &str, change: impl FnOnce(&mut Connection)) {
+        change(lock(&self.shared.connections).entry(name.to_owned()).or_default());
+    }
+}
