@@ -72,4 +72,6 @@ mod upstream_faults;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]
+mod vault;
+#[cfg(test)]
 mod vectors;
