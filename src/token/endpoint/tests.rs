@@ -9,6 +9,9 @@ use tokio::net::TcpListener;
 
 use super::*;
 
+mod clients;
+mod lost;
+
 /// An endpoint that answers each request with the next of these, and keeps what was asked.
 async fn scripted(answers: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -68,96 +71,97 @@ async fn renew(settings: &Renewal) -> Result<Granted, Failure> {
 
 async fn meaning(status: u16, body: &str) -> String {
     let (url, _) = scripted(&[&answer(status, body)]).await;
-    match renew(&settings(&url, post())).await {
+    told(&renew(&settings(&url, post())).await)
+}
+
+/// An outcome in one line.
+fn told(outcome: &Result<Granted, Failure>) -> String {
+    match outcome {
         Ok(granted) => {
             let refresh = granted.refresh_token.as_ref().map_or("-", |token| token.expose());
             let life = granted.expires_in.map_or_else(|| "-".to_owned(), |life| life.as_secs().to_string());
             format!("{} {refresh} {life}", granted.access_token.expose())
         }
         Err(Failure { class, is_ambiguous, .. }) => {
-            format!("{}{}", class.name(), if is_ambiguous { ", perhaps spent" } else { "" })
+            format!("{}{}", class.name(), if *is_ambiguous { ", perhaps spent" } else { "" })
         }
     }
 }
 
-#[tokio::test]
-async fn answers_mean_what_the_providers_mean_by_them() {
-    let rows = [
-        (200, r#"{"access_token":"a","refresh_token":"r","expires_in":3600}"#, "a r 3600"),
-        (200, r#"{"access_token":"a","expires_in":"3600"}"#, "a - 3600"),
-        (200, r#"{"access_token":"a","expires_in":3599.7,"refresh_token":""}"#, "a - 3599"),
-        (200, r#"{"access_token":"a","expires_in":0}"#, "a - -"),
-        (200, r#"{"access_token":"a","expires_in":-1}"#, "a - -"),
-        (201, r#"{"ok":true,"access_token":"a"}"#, "a - -"),
-        (200, "access_token=a%2Bb&expires_in=28800&refresh_token=r&scope=", "a+b r 28800"),
-        (200, r#"{"error":"bad_refresh_token"}"#, "dead_grant"),
-        (200, r#"{"error":"incorrect_client_credentials"}"#, "wrong_client"),
-        (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#, "dead_grant"),
-        (200, r#"{"ok":false,"error":"token_revoked"}"#, "dead_grant"),
-        (200, r#"{"ok":false,"error":"account_inactive"}"#, "dead_grant"),
-        (200, r#"{"ok":false,"error":"bad_client_secret"}"#, "wrong_client"),
-        (200, r#"{"ok":false,"error":"invalid_client_id"}"#, "wrong_client"),
-        (200, r#"{"ok":false,"error":"invalid_auth"}"#, "provider_4xx"),
-        (200, r#"{"ok":false,"error":"ratelimited"}"#, "provider_4xx"),
-        (400, r#"{"error":"invalid_grant","error_description":"whatever"}"#, "dead_grant"),
-        (403, r#"{"error":"invalid_grant"}"#, "dead_grant"),
-        (400, r#"{"status":"BAD_REFRESH_TOKEN","message":"m"}"#, "dead_grant"),
-        (
-            400,
-            r#"{"error":"invalid_request","error_description":"Value passed for the token was invalid."}"#,
-            "dead_grant",
-        ),
-        (400, r#"{"error":{"code":190,"message":"m"}}"#, "dead_grant"),
-        (400, r#"{"error":{"code":102,"message":"m"}}"#, "dead_grant"),
-        (400, r#"{"error":{"code":4,"message":"m"}}"#, "provider_4xx"),
-        (400, r#"{"error":{"code":100,"message":"m"}}"#, "provider_4xx"),
-        (400, r#"{"error":{"code":1,"message":"An unknown error occurred"}}"#, "provider_5xx"),
-        (400, r#"{"error":{"code":2,"message":"Service temporarily unavailable"}}"#, "provider_5xx"),
-        (400, r#"{"error":{"code":1,"message":"Error validating client secret."}}"#, "wrong_client"),
-        (400, r#"{"error":{"code":101,"message":"Missing client_id parameter."}}"#, "wrong_client"),
-        (
-            400,
-            r#"{"error":{"code":101,"message":"Error validating application. Invalid application ID."}}"#,
-            "wrong_client",
-        ),
-        (
-            400,
-            r#"{"error":{"code":190,"message":"Error validating application. Application has been deleted."}}"#,
-            "wrong_client",
-        ),
-        (
-            400,
-            r#"{"error":{"code":190,"message":"Error validating access token: Session has expired.","error_subcode":463}}"#,
-            "dead_grant",
-        ),
-        (400, r#"{"errors":[{"errorType":"invalid_grant"}]}"#, "dead_grant"),
-        (400, r#"{"error":"invalid_scope"}"#, "provider_4xx"),
-        (401, r#"{"error":"invalid_client"}"#, "wrong_client"),
-        (401, "", "wrong_client"),
-        (429, "slow down", "provider_4xx"),
-        (500, r#"{"error":"invalid_grant"}"#, "provider_5xx"),
-        (502, "<html>", "provider_5xx, perhaps spent"),
-        (200, "<html>", "malformed, perhaps spent"),
-        (200, r#"{"access_token":""}"#, "malformed, perhaps spent"),
-        (200, r#"{"token_type":"Bearer"}"#, "malformed, perhaps spent"),
-        (302, "", "malformed"),
-        (200, r#"{"ok":false,"error":"internal_error"}"#, "provider_5xx"),
-        (400, r#"{"error":"temporarily_unavailable"}"#, "provider_5xx"),
-    ];
-    for (status, body, expected) in rows {
-        assert_eq!(meaning(status, body).await, expected, "{status} {body}");
-    }
-}
+/// Status, body, and what they mean.
+const ANSWERS: &[(u16, &str, &str)] = &[
+    (200, r#"{"access_token":"a","refresh_token":"r","expires_in":3600}"#, "a r 3600"),
+    (200, r#"{"access_token":"a","expires_in":"3600"}"#, "a - 3600"),
+    (200, r#"{"access_token":"a","expires_in":3599.7,"refresh_token":""}"#, "a - 3599"),
+    (200, r#"{"access_token":"a","expires_in":0}"#, "a - -"),
+    (200, r#"{"access_token":"a","expires_in":-1}"#, "a - -"),
+    (200, r#"{"access_token":"a","expires_in":1e300,"refresh_token":null}"#, "a - -"),
+    (200, r#"{"access_token":"a","expires_in":"never"}"#, "a - -"),
+    (200, r#"{"ok":true,"access_token":"a","error":null,"errors":[]}"#, "a - -"),
+    (200, r#"{"access_token":"a","error":"invalid_grant"}"#, "dead_grant"),
+    (200, r#"{"ok":false,"access_token":"a"}"#, "provider_4xx"),
+    (201, r#"{"ok":true,"access_token":"a"}"#, "a - -"),
+    (200, "access_token=a%2Bb&expires_in=28800&refresh_token=r&scope=", "a+b r 28800"),
+    (200, r#"{"error":"bad_refresh_token"}"#, "dead_grant"),
+    (200, r#"{"error":"incorrect_client_credentials"}"#, "wrong_client"),
+    (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#, "dead_grant"),
+    (200, r#"{"ok":false,"error":"token_revoked"}"#, "dead_grant"),
+    (200, r#"{"ok":false,"error":"account_inactive"}"#, "dead_grant"),
+    (200, r#"{"ok":false,"error":"bad_client_secret"}"#, "wrong_client"),
+    (200, r#"{"ok":false,"error":"invalid_client_id"}"#, "wrong_client"),
+    (200, r#"{"ok":false,"error":"invalid_auth"}"#, "provider_4xx"),
+    (200, r#"{"ok":false,"error":"ratelimited"}"#, "provider_4xx"),
+    (400, r#"{"error":"invalid_grant","error_description":"whatever"}"#, "dead_grant"),
+    (403, r#"{"error":"invalid_grant"}"#, "dead_grant"),
+    (400, r#"{"status":"BAD_REFRESH_TOKEN","message":"m"}"#, "dead_grant"),
+    (400, r#"{"error":"invalid_request","error_description":"Value passed for the token was invalid."}"#, "dead_grant"),
+    (400, r#"{"error":{"code":190,"message":"m"}}"#, "dead_grant"),
+    (400, r#"{"error":{"code":102,"message":"m"}}"#, "dead_grant"),
+    (400, r#"{"error":{"code":4,"message":"m"}}"#, "provider_4xx"),
+    (400, r#"{"error":{"code":100,"message":"m"}}"#, "provider_4xx"),
+    (400, r#"{"error":{"code":1,"message":"An unknown error occurred"}}"#, "provider_5xx"),
+    (400, r#"{"error":{"code":2,"message":"Service temporarily unavailable"}}"#, "provider_5xx"),
+    (400, r#"{"error":{"code":1,"message":"Error validating client secret."}}"#, "wrong_client"),
+    (400, r#"{"error":{"code":101,"message":"Missing client_id parameter."}}"#, "wrong_client"),
+    (
+        400,
+        r#"{"error":{"code":101,"message":"Error validating application. Invalid application ID."}}"#,
+        "wrong_client",
+    ),
+    (
+        400,
+        r#"{"error":{"code":190,"message":"Error validating application. Application has been deleted."}}"#,
+        "wrong_client",
+    ),
+    (
+        400,
+        r#"{"error":{"code":190,"message":"Error validating access token: Session has expired.","error_subcode":463}}"#,
+        "dead_grant",
+    ),
+    (400, r#"{"errors":[{"errorType":"invalid_grant"}]}"#, "dead_grant"),
+    (400, r#"{"error":"invalid_scope"}"#, "provider_4xx"),
+    (401, r#"{"error":"invalid_client"}"#, "wrong_client"),
+    (401, "", "wrong_client"),
+    (429, "slow down", "provider_4xx"),
+    (500, r#"{"error":"invalid_grant"}"#, "provider_5xx"),
+    (502, "<html>", "provider_5xx, perhaps spent"),
+    (200, "<html>", "malformed, perhaps spent"),
+    (200, "<html><a href=/?a=b&access_token>It works!</a>", "malformed, perhaps spent"),
+    (200, "error=bad_refresh_token&error_description=The+token", "dead_grant"),
+    (204, "", "malformed, perhaps spent"),
+    (200, r#"{"access_token":"a""#, "malformed, perhaps spent"),
+    (200, r#"{"access_token":""}"#, "malformed, perhaps spent"),
+    (200, r#"{"token_type":"Bearer"}"#, "malformed, perhaps spent"),
+    (302, "", "malformed"),
+    (200, r#"{"ok":false,"error":"internal_error"}"#, "provider_5xx"),
+    (400, r#"{"error":"temporarily_unavailable"}"#, "provider_5xx"),
+];
 
 #[tokio::test]
-async fn a_lost_answer_is_told_from_a_request_that_never_left() {
-    let (url, _) = scripted(&["HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"access"]).await;
-    assert_eq!(renew(&settings(&url, post())).await, Err(Failure::ambiguous(Class::Network)));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let silent = format!("http://{}/", listener.local_addr().unwrap());
-    assert_eq!(renew(&settings(&silent, post())).await, Err(Failure::ambiguous(Class::Network)));
-    drop(listener);
-    assert_eq!(renew(&settings(&silent, post())).await, Err(Failure::clean(Class::Network)));
+async fn answers_mean_what_the_providers_mean_by_them() {
+    for (status, body, expected) in ANSWERS {
+        assert_eq!(meaning(*status, body).await, *expected, "{status} {body}");
+    }
 }
 
 #[tokio::test]
@@ -196,6 +200,10 @@ async fn requests_are_written_as_each_provider_wants_them() {
     let target = "GET /oauth/token?grant_type=fb_exchange_token&fb_exchange_token=old+refresh&client_id=my+client\
                   &client_secret=s3cret HTTP/1.1\r\n";
     assert!(last().starts_with(target), "{}", last());
+    // An endpoint may have a query of its own (RFC 6749 §3.2).
+    exchange.url += "?v=1";
+    renew(&exchange).await.unwrap();
+    assert!(last().starts_with("GET /oauth/token?v=1&grant_type=fb_exchange_token&"), "{}", last());
 }
 
 #[tokio::test]
@@ -213,24 +221,4 @@ async fn an_assertion_is_for_the_token_endpoint_wherever_renewals_go() {
     let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
     assert_eq!(claims["aud"], "https://login.example/token");
     assert_eq!((&claims["iss"], &claims["sub"]), (&"my client".into(), &"my client".into()));
-}
-
-#[tokio::test]
-async fn of_two_secrets_the_one_that_is_accepted_is_remembered() {
-    let right = answer(200, r#"{"access_token":"a"}"#);
-    for (status, wrong) in [
-        (401, r#"{"error":"invalid_client"}"#),
-        // Slack's and Facebook's way to say so.
-        (200, r#"{"ok":false,"error":"bad_client_secret"}"#),
-        (400, r#"{"error":{"message":"Error validating client secret.","type":"OAuthException","code":1}}"#),
-    ] {
-        let (url, asked) = scripted(&[&answer(status, wrong), &right, &right]).await;
-        let proof = ClientProof::Post(vec![Secret::new("old"), Secret::new("new")]);
-        let endpoint = TokenEndpoint::new(&settings(&url, proof), Duration::from_secs(5), &Clock::system()).unwrap();
-        endpoint.renew(&Secret::new("r")).await.unwrap();
-        endpoint.renew(&Secret::new("r")).await.unwrap();
-        let secrets: Vec<_> =
-            asked.lock().unwrap().iter().map(|request| request.rsplit_once('=').unwrap().1.to_owned()).collect();
-        assert_eq!(secrets, ["old", "new", "new"], "{wrong}");
-    }
 }
