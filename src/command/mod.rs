@@ -41,7 +41,7 @@ enum Command {
     },
     /// Try the whole thing on this machine: a simulated tenant, demo providers, the real proxy in front
     Dev {
-        /// Where the proxy listens; loopback only
+        /// Where the proxy listens; loopback only. With --tenant-only: what proxy.toml says
         #[arg(long, default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
         /// Make one call, say whether it worked, and end
@@ -53,6 +53,9 @@ enum Command {
         /// Have something go wrong: lost-answer=bitbucket, revoked=google, tenant-busy=30s, tenant-down=10s, slow=500ms
         #[arg(long = "fault", value_name = "NAME=VALUE", value_parser = dev::Mischief::parse)]
         faults: Vec<dev::Mischief>,
+        /// Run just the tenant and the providers, keep their state in DIR, and write a proxy.toml there for `serve`
+        #[arg(long, value_name = "DIR", conflicts_with = "once")]
+        tenant_only: Option<PathBuf>,
     },
     /// Look after the token store
     Store {
@@ -98,7 +101,9 @@ impl Exit {
 pub fn main() -> ExitCode {
     let exit = match Arguments::parse().command {
         Command::Serve { config } => serve::run(&config, &ProcessEnv),
-        Command::Dev { listen, once, json, faults } => dev::run(&dev::Options { listen, once, json, faults }),
+        Command::Dev { listen, once, json, faults, tenant_only } => {
+            dev::run(&dev::Options { listen, once, json, faults, tenant_only })
+        }
         Command::Store { action } => store::run(action, &ProcessEnv),
         Command::Check { config, json } => {
             let color = io::stdout().is_terminal() && ProcessEnv.allows_color();

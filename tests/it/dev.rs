@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::support::Child;
 use crate::support::child::{Signal, idp_proxy};
 
+mod apart;
+
 /// `dev` on a free port.
 fn dev(more: &[&str]) -> Child {
     let mut command = idp_proxy(&["dev", "--listen", "127.0.0.1:0"]);
@@ -112,7 +114,7 @@ async fn every_curl_line_of_the_banner_works_as_it_stands() {
 
 /// The files that the banner names.
 fn header_files(banner: &str) -> Vec<PathBuf> {
-    let words = banner.split_whitespace().filter_map(|word| word.strip_prefix('@'));
+    let words = banner.split_whitespace().filter_map(|word| word.strip_prefix("'@")?.strip_suffix('\''));
     let mut files: Vec<_> = words.map(PathBuf::from).collect();
     files.sort();
     files.dedup();

@@ -59,6 +59,11 @@ type Handler = Arc<dyn Fn(Request<Incoming>) -> Boxed<Answer> + Send + Sync>;
 /// The loopback address with a port of the system's choice.
 pub const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
+/// Listens on `address`, which the error names if it cannot.
+pub(super) async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+}
+
 /// A running server. Dropped, it stops listening and cuts its connections.
 pub struct Server {
     address: SocketAddr,

@@ -1,6 +1,8 @@
 //! The tenant, three providers and two people, ready to be used.
 
 use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::provider::{Provider, ProviderSettings};
@@ -50,6 +52,19 @@ impl Default for WorldSettings {
     }
 }
 
+impl WorldSettings {
+    /// The parties' addresses and the files of their state, to be changed: the tenant's first.
+    pub(super) fn parties(&mut self) -> [(&'static str, &mut SocketAddr, &mut Option<PathBuf>); 4] {
+        let Self { tenant, github, google, bitbucket, vault: _ } = self;
+        [
+            ("tenant", &mut tenant.listen, &mut tenant.kept_in),
+            ("github", &mut github.listen, &mut github.kept_in),
+            ("google", &mut google.listen, &mut google.kept_in),
+            ("bitbucket", &mut bitbucket.listen, &mut bitbucket.kept_in),
+        ]
+    }
+}
+
 /// A tenant, three providers registered at it, and two users signed in: alice (github, google-oauth2, bitbucket) and bob
 /// (google-oauth2, github).
 pub struct World {
@@ -66,11 +81,11 @@ pub struct World {
 }
 
 impl World {
-    /// Starts everything.
+    /// Starts everything. Whoever is kept in a file comes back as they were; nobody signs in anew.
     ///
     /// # Errors
     ///
-    /// When an address cannot be listened on.
+    /// When an address cannot be listened on, or what was kept cannot be read.
     pub async fn start(clock: Clock, settings: WorldSettings) -> io::Result<Self> {
         let world = Self {
             tenant: Tenant::start(clock.clone(), settings.tenant).await?,
@@ -86,7 +101,9 @@ impl World {
         if settings.vault {
             world.tenant.set_purpose(GOOGLE, Purpose::Both);
         }
-        world.populate(settings.vault);
+        if world.tenant.subjects().is_empty() {
+            world.populate(settings.vault);
+        }
         Ok(world)
     }
 
@@ -118,6 +135,16 @@ impl World {
     #[must_use]
     pub const fn providers(&self) -> [(&Provider, &'static str); 3] {
         [(&self.github, "github"), (&self.google, GOOGLE), (&self.bitbucket, "bitbucket")]
+    }
+
+    /// Where everybody listens, by the names in their settings.
+    pub(super) fn parties(&self) -> [(&'static str, SocketAddr); 4] {
+        [
+            ("tenant", self.tenant.address()),
+            ("github", self.github.address()),
+            ("google", self.google.address()),
+            ("bitbucket", self.bitbucket.address()),
+        ]
     }
 
     /// Alice's access token.

@@ -1,6 +1,7 @@
 //! Whose tokens and refusals a demo provider imitates.
 
 use hyper::http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::command::dev::answer::{json as answer, set};
@@ -8,7 +9,7 @@ use crate::command::dev::encoding::{random_alphanumeric, random_url_safe};
 use crate::command::dev::http::Body;
 
 /// A real provider's way to speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Dialect {
     /// GitHub: `gho_…`; demands a `User-Agent`.
     GitHub,

@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::dialect::Dialect;
 use crate::clock::Timestamp;
 
 /// What becomes of a provider's tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Behaviour {
     /// Access tokens never expire, and there are no refresh tokens.
     ForEver,
@@ -27,7 +29,7 @@ pub enum Behaviour {
 }
 
 /// When a sign-in gives a refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RefreshToken {
     /// Every time.
     Always,
@@ -48,6 +50,8 @@ pub struct Issued {
     pub expires_in: Option<u64>,
 }
 
+/// All of it can be kept in a file, so that a provider that comes again remembers what is spent.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Ledger {
     dialect: Dialect,
     behaviour: Behaviour,
@@ -60,17 +64,20 @@ pub(super) struct Ledger {
     pub(super) reuses: u64,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Access {
     family: usize,
     expires: Option<Timestamp>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Refresh {
     family: usize,
     superseded: bool,
 }
 
 /// All tokens descended from one sign-in.
+#[derive(Serialize, Deserialize)]
 struct Family {
     account: String,
     revoked: bool,
@@ -88,6 +95,11 @@ impl Ledger {
             refreshes: 0,
             reuses: 0,
         }
+    }
+
+    /// The same ledger at a provider that behaves like this from now on.
+    pub(super) fn behaving(self, behaviour: Behaviour) -> Self {
+        Self { behaviour, ..self }
     }
 
     pub(super) fn issue(&mut self, account: &str, now: Timestamp) -> Issued {
@@ -125,6 +137,8 @@ impl Ledger {
             Behaviour::ForEver => None,
             Behaviour::Expires { life, .. } | Behaviour::Rotates { life } => Some(life),
         };
+        // What has expired is worth as little as what was never issued.
+        self.access.retain(|_, access| access.expires.is_none_or(|expires| now < expires));
         let access_token = self.dialect.access_token();
         let expires = life.map(|life| now.plus(life));
         self.access.insert(access_token.clone(), Access { family, expires });
@@ -216,5 +230,17 @@ mod tests {
         assert_eq!(ledger.account(&first.access_token, NOW), None);
         assert_eq!(ledger.renew(&first.refresh_token.unwrap(), NOW), None);
         assert!(ledger.issue("a", NOW).refresh_token.is_some());
+    }
+
+    #[test]
+    fn a_ledger_that_was_kept_remembers_what_is_spent() {
+        let mut ledger = ledger(Behaviour::Rotates { life: LIFE });
+        let old = ledger.issue("a", NOW).refresh_token.unwrap();
+        let renewed = ledger.renew(&old, NOW).unwrap();
+        let mut again: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
+        assert_eq!(again.account(&renewed.access_token, NOW), Some("a"));
+        assert_eq!(again.renew(&old, NOW), None);
+        assert_eq!((again.refreshes, again.reuses), (1, 1));
+        assert_eq!(again.account(&renewed.access_token, NOW), None, "the family is dead");
     }
 }

@@ -1,16 +1,17 @@
 //! A demo provider: an API that takes bearer tokens, and the token endpoint that renews them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::http::Request;
-use tokio::net::TcpListener;
 
 use super::fault::{Fault, Faults};
-use super::http::{Answer, Server};
+use super::http::{Answer, Server, listen};
+use super::state::StateFile;
 use crate::clock::Clock;
 
 mod api;
@@ -44,6 +45,7 @@ struct Shared {
     base_url: String,
     settings: ProviderSettings,
     ledger: Mutex<ledger::Ledger>,
+    kept: StateFile,
     /// Calls answered, for the rate-limit headers.
     answered: AtomicU64,
     faults: Faults<Side>,
@@ -60,11 +62,14 @@ impl Provider {
     ///
     /// When its address cannot be listened on.
     pub async fn start(clock: Clock, settings: ProviderSettings) -> io::Result<Self> {
-        let listener = TcpListener::bind(settings.listen).await?;
+        let listener = listen(settings.listen).await?;
+        let kept = StateFile::at(settings.kept_in.clone());
+        let ledger = kept.load()?.unwrap_or_else(|| ledger::Ledger::new(settings.dialect, settings.behaviour));
         let shared = Arc::new(Shared {
             clock,
             base_url: format!("http://{}", listener.local_addr()?),
-            ledger: Mutex::new(ledger::Ledger::new(settings.dialect, settings.behaviour)),
+            ledger: Mutex::new(ledger.behaving(settings.behaviour)),
+            kept,
             settings,
             answered: AtomicU64::new(0),
             faults: Faults::default(),
@@ -78,6 +83,12 @@ impl Provider {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.shared.base_url
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// The token endpoint.
@@ -185,8 +196,12 @@ impl Shared {
         self.change(|ledger| ledger.renew(refresh_token, self.clock.now()))
     }
 
+    /// Every change of the ledger comes through here and is kept before anybody hears of it.
     fn change<T>(&self, change: impl FnOnce(&mut ledger::Ledger) -> T) -> T {
-        change(&mut lock(&self.ledger))
+        let mut ledger = lock(&self.ledger);
+        let changed = change(&mut ledger);
+        self.kept.save(&*ledger);
+        changed
     }
 
     fn login(&self, account: &str) -> String {

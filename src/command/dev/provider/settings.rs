@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::dialect::Dialect;
@@ -13,6 +14,8 @@ use crate::command::dev::http::ANY_PORT;
 pub struct ProviderSettings {
     /// Where it listens; port 0 picks one.
     pub listen: SocketAddr,
+    /// The file in which what it has issued is kept; in memory alone if there is none.
+    pub kept_in: Option<PathBuf>,
     /// Its name, as in `/proxy/NAME/…`.
     pub name: String,
     /// In whose words it answers and whose tokens it imitates.
@@ -33,6 +36,7 @@ impl ProviderSettings {
     pub fn new(name: &str, dialect: Dialect, behaviour: Behaviour) -> Self {
         Self {
             listen: ANY_PORT,
+            kept_in: None,
             name: name.to_owned(),
             dialect,
             behaviour,

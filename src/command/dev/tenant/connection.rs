@@ -58,6 +58,7 @@ impl Tenant {
                 let identities = user.identities.iter_mut().filter(|identity| identity.connection == connection);
                 identities.for_each(|identity| identity.put(None));
             }
+            self.shared.keep();
         }
     }
 

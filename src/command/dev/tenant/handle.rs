@@ -1,10 +1,9 @@
 //! The handle by which a test, or the command `dev`, rules a tenant.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::net::TcpListener;
 
 use super::mint::{self, TokenBuilder};
 use super::settings::TenantSettings;
@@ -12,7 +11,7 @@ use super::user::User;
 use super::{Endpoint, Shared, handle, lock};
 use crate::clock::Clock;
 use crate::command::dev::fault::Fault;
-use crate::command::dev::http::Server;
+use crate::command::dev::http::{self, Server};
 
 /// A running tenant. Dropped, it is gone.
 pub struct Tenant {
@@ -27,9 +26,9 @@ impl Tenant {
     ///
     /// When its address cannot be listened on.
     pub async fn start(clock: Clock, settings: TenantSettings) -> io::Result<Self> {
-        let listener = TcpListener::bind(settings.listen).await?;
+        let listener = http::listen(settings.listen).await?;
         let base_url = format!("http://{}", listener.local_addr()?);
-        let shared = Arc::new(Shared::new(clock, base_url, settings));
+        let shared = Arc::new(Shared::new(clock, base_url, settings)?);
         let tenant = Arc::clone(&shared);
         let server = Server::start(listener, move |request| Box::pin(handle(Arc::clone(&tenant), request)))?;
         Ok(Self { shared, server })
@@ -39,6 +38,12 @@ impl Tenant {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.shared.base_url
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// `iss` of its tokens: the base URL and a slash.
@@ -73,21 +78,25 @@ impl Tenant {
     /// Next key becomes current, current becomes previous and stays published.
     pub fn rotate_keys(&self) {
         lock(&self.shared.keys).rotate();
+        self.shared.keep();
     }
 
     /// Takes the previous key out of the published set.
     pub fn revoke_previous_key(&self) {
         lock(&self.shared.keys).revoke_previous();
+        self.shared.keep();
     }
 
     /// Adds a user, or replaces the one of that id.
     pub fn add_user(&self, user: User) {
         lock(&self.shared.users).insert(user.user_id.clone(), user);
+        self.shared.keep();
     }
 
     /// Deletes a user. Tokens go on verifying.
     pub fn remove_user(&self, sub: &str) {
         lock(&self.shared.users).remove(sub);
+        self.shared.keep();
     }
 
     /// The user of that id.
@@ -104,7 +113,9 @@ impl Tenant {
 
     /// Changes a user; `None` when there is no such user.
     pub fn with_user<T>(&self, sub: &str, change: impl FnOnce(&mut User) -> T) -> Option<T> {
-        lock(&self.shared.users).get_mut(sub).map(change)
+        let changed = lock(&self.shared.users).get_mut(sub).map(change);
+        self.shared.keep();
+        changed
     }
 
     /// An access token for the proxy's API.

@@ -1,25 +1,13 @@
 //! The tenant's signing keys: which one signs, which are published, what a signature is worth.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{
-    KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
-    RsaEncoding,
-};
-use aws_lc_rs::{digest, hmac, rand};
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::command::dev::encoding::{base64, base64url, hex, random};
-
-/// Key pairs made once per process: making one takes longer than a whole test. Tenants differ by their key ids.
-static PAIRS: [OnceLock<Pair>; 5] = [const { OnceLock::new() }; 5];
-
-/// The last pair is nobody's.
-const OWNED_PAIRS: usize = PAIRS.len() - 1;
+use super::pair::{self, OWNED_PAIRS, Pair};
+use crate::command::dev::encoding::{base64url, hex, random};
 
 /// Which key a token is signed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,77 +60,15 @@ impl Signing {
     }
 }
 
-struct Pair {
-    private: KeyPair,
-    public: DecodingKey,
-    /// The public key as PEM, the octets that Hs256 misuses.
-    pem: String,
-    n: String,
-    e: String,
-    thumbprint: String,
-}
-
-impl Pair {
-    #[expect(clippy::expect_used, reason = "making an RSA key fails only when the process has no memory left")]
-    fn number(number: usize) -> &'static Self {
-        let slot = PAIRS.get(number).unwrap_or(&PAIRS[0]);
-        slot.get_or_init(|| {
-            let private = KeyPair::generate(KeySize::Rsa2048).expect("RSA-2048 is supported");
-            let public = DecodingKey::from_rsa_der(private.public_key().as_ref());
-            let jwk = Jwk::from_decoding_key(&public, None).expect("a public key just made is well formed");
-            let (n, e) =
-                if let AlgorithmParameters::RSA(rsa) = jwk.algorithm { (rsa.n, rsa.e) } else { Default::default() };
-            let der: PublicKeyX509Der<'_> =
-                private.public_key().as_der().expect("a public key just made is well formed");
-            // There is no certificate here: the thumbprint is the key's, so that the member is there as in real sets.
-            let thumbprint = base64url(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, der.as_ref()).as_ref());
-            let pem = pem(der.as_ref());
-            Self { private, public, pem, n, e, thumbprint }
-        })
-    }
-
-    #[expect(clippy::expect_used, reason = "a 2048-bit key can sign with every one of these encodings")]
-    fn sign(&self, signing: Signing, message: &[u8]) -> Vec<u8> {
-        let encoding: &'static dyn RsaEncoding = match signing {
-            Signing::Rs256 => &RSA_PKCS1_SHA256,
-            Signing::Rs384 => &RSA_PKCS1_SHA384,
-            Signing::Rs512 => &RSA_PKCS1_SHA512,
-            Signing::Ps256 => &RSA_PSS_SHA256,
-            Signing::Ps384 => &RSA_PSS_SHA384,
-            Signing::Ps512 => &RSA_PSS_SHA512,
-            Signing::Hs256 => {
-                let key = hmac::Key::new(hmac::HMAC_SHA256, self.pem.as_bytes());
-                return hmac::sign(&key, message).as_ref().to_vec();
-            }
-            Signing::None => return Vec::new(),
-        };
-        let mut signature = vec![0; self.private.public_modulus_len()];
-        self.private
-            .sign(encoding, &rand::SystemRandom::new(), message, &mut signature)
-            .expect("a key just made can sign");
-        signature
-    }
-}
-
-fn pem(der: &[u8]) -> String {
-    let mut text = "-----BEGIN PUBLIC KEY-----\n".to_owned();
-    for (place, letter) in base64(der).chars().enumerate() {
-        if place > 0 && place % 64 == 0 {
-            text.push('\n');
-        }
-        text.push(letter);
-    }
-    text.push_str("\n-----END PUBLIC KEY-----\n");
-    text
-}
-
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Slot {
     kid: String,
-    pair: &'static Pair,
+    #[serde(with = "pair::private_pem")]
+    pair: Arc<Pair>,
 }
 
 /// The tenant's keys in their roles.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Ring {
     current: Slot,
     next: Slot,
@@ -246,6 +172,8 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::DecodingKey;
+
     use super::*;
 
     fn signed(ring: &Ring, key: Key, signing: Signing) -> String {
@@ -283,6 +211,18 @@ mod tests {
         assert_eq!(ring.verified(&token), Err(Unverified::Signature));
         let kid = jsonwebtoken::decode_header(signed(&ring, Key::Previous, Signing::Rs256)).unwrap().kid;
         assert_eq!(kid.as_ref(), Some(&before[0]), "a revoked key can still be abused by a test");
+    }
+
+    #[test]
+    fn a_ring_that_was_kept_signs_and_verifies_as_before() {
+        let mut ring = Ring::new();
+        let token = signed(&ring, Key::Current, Signing::Rs256);
+        ring.rotate();
+        let again: Ring = serde_json::from_str(&serde_json::to_string(&ring).unwrap()).unwrap();
+        assert_eq!(again.key_set(true), ring.key_set(true));
+        assert!(again.verified(&token).is_ok());
+        assert!(ring.verified(&signed(&again, Key::Next, Signing::Rs256)).is_ok());
+        assert!(serde_json::from_str::<Ring>(&serde_json::to_string(&ring).unwrap().replace("MII", "NII")).is_err());
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! The simulated Auth0 tenant. It refuses what the real one refuses, in the same words.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::body::Incoming;
 use hyper::http::{Method, Request, Response, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::{json, set, text};
 use super::fault::Faults;
 use super::http::{Answer, Body};
+use super::state::StateFile;
 use crate::clock::Clock;
 
 mod activate;
@@ -21,6 +24,7 @@ mod keys;
 mod limit;
 mod management;
 mod mint;
+mod pair;
 mod settings;
 mod token;
 mod user;
@@ -52,6 +56,13 @@ pub enum Endpoint {
     Users,
 }
 
+/// What outlives the process of a tenant that has a file for it.
+#[derive(Serialize, Deserialize)]
+struct Kept<K, U> {
+    keys: K,
+    users: U,
+}
+
 /// What the handle and the server see together.
 struct Shared {
     clock: Clock,
@@ -67,6 +78,7 @@ struct Shared {
     /// User ids asked for, in their order.
     asked: Mutex<Vec<String>>,
     faults: Faults<Endpoint>,
+    kept: StateFile,
 }
 
 /// A poisoned lock means that a test has failed already.
@@ -75,20 +87,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    fn new(clock: Clock, base_url: String, settings: TenantSettings) -> Self {
-        Self {
+    fn new(clock: Clock, base_url: String, settings: TenantSettings) -> io::Result<Self> {
+        let kept_in = StateFile::at(settings.kept_in.clone());
+        let kept = kept_in.load()?;
+        let Kept { keys, users } = kept.unwrap_or_else(|| Kept { keys: keys::Ring::new(), users: BTreeMap::new() });
+        let tenant = Self {
             clock,
             base_url,
             settings: Mutex::new(settings),
-            keys: Mutex::new(keys::Ring::new()),
-            users: Mutex::default(),
+            keys: Mutex::new(keys),
+            users: Mutex::new(users),
             connections: Mutex::default(),
             bucket: Mutex::default(),
             devices: Mutex::default(),
             assertions: Mutex::default(),
             asked: Mutex::default(),
             faults: Faults::default(),
-        }
+            kept: kept_in,
+        };
+        tenant.keep();
+        Ok(tenant)
+    }
+
+    /// Keeps what has changed. Whoever changes keys or users calls this, their locks released.
+    fn keep(&self) {
+        let (keys, users) = (lock(&self.keys), lock(&self.users));
+        self.kept.save(&Kept { keys: &*keys, users: &*users });
     }
 
     fn issuer(&self) -> String {

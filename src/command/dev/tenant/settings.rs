@@ -1,6 +1,7 @@
 //! What can be set at a simulated tenant.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use jsonwebtoken::DecodingKey;
 
@@ -11,6 +12,8 @@ use crate::command::dev::http::ANY_PORT;
 pub struct TenantSettings {
     /// Where it listens; port 0 picks one.
     pub listen: SocketAddr,
+    /// The file in which its keys and users are kept; in memory alone if there is none.
+    pub kept_in: Option<PathBuf>,
     /// The canonical domain: it names the Management API, `https://<domain>/api/v2/`.
     pub domain: String,
     /// The proxy's API identifier.
@@ -47,6 +50,7 @@ impl Default for TenantSettings {
     fn default() -> Self {
         Self {
             listen: ANY_PORT,
+            kept_in: None,
             domain: "dev.localhost".to_owned(),
             audience: "https://idp-proxy.localhost/".to_owned(),
             client_id: "demoProxyClient".to_owned(),

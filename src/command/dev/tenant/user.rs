@@ -1,5 +1,6 @@
 //! The tenant's users as the Management API shows them.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::vault::Vaulted;
@@ -7,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::command::dev::provider::Issued;
 
 /// A user of the tenant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct User {
     /// The full id, `sub` in tokens: `github|583231`.
     pub user_id: String,
@@ -30,7 +31,7 @@ pub struct User {
 }
 
 /// One account at an identity provider.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     /// The strategy, `github`.
     pub provider: String,
@@ -53,7 +54,8 @@ pub struct Identity {
 }
 
 /// An account's id at its provider: the Management API shows both forms.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum IdentityId {
     /// A JSON string.
     Text(String),

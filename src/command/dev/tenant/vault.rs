@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::http::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -20,7 +21,7 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const CONNECTION_TOKEN: &str = "http://auth0.com/oauth/token-type/federated-connection-access-token";
 
 /// What the vault holds of one connected account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vaulted {
     /// The connection's name.
     pub connection: String,
@@ -120,9 +121,13 @@ pub(super) fn exchange(tenant: &Shared, client: Client, parameters: &Parameters)
     let not_enabled = || OauthError::bad_request("Token Vault is not enabled for the provided connection");
     let connection = connection.ok_or_else(not_enabled)?;
     let now = tenant.clock.now();
-    let mut users = lock(&tenant.users);
-    let user = users.get_mut(&sub).ok_or_else(OauthError::no_identity)?;
-    held(user, name, login_hint)?.serve(&connection, now)
+    let served = {
+        let mut users = lock(&tenant.users);
+        let user = users.get_mut(&sub).ok_or_else(OauthError::no_identity)?;
+        held(user, name, login_hint)?.serve(&connection, now)
+    };
+    tenant.keep();
+    served
 }
 
 /// What the vault holds of the user's account that is asked for: the one connected last, if none is named.

@@ -1,0 +1,102 @@
+//! What `dev` says once everything runs: to people, and to programs.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::header_files::HeaderFiles;
+use super::place::Place;
+use super::provider::Behaviour;
+use super::{ALICE, BOB, World};
+use crate::server::Server;
+
+/// Callers' tokens of the simulated tenant live as long as Auth0's do by default.
+const TOKEN_LIFE_SECONDS: u64 = 86_400;
+
+/// One object for programs. Without a proxy in front, nobody knows where one will be.
+pub(super) fn json(world: &World, server: Option<&Server>) -> Value {
+    let expires_at = world.clock.now().unix_seconds() + TOKEN_LIFE_SECONDS;
+    let users = [("alice", ALICE, world.alice()), ("bob", BOB, world.bob())]
+        .map(|(name, sub, token)| json!({ "name": name, "sub": sub, "token": token, "expires_at": expires_at }));
+    let proxy = server.map(Server::proxy);
+    let providers = world.providers().map(|(provider, _)| {
+        let name = &provider.settings().name;
+        json!({
+            "name": name,
+            "url": proxy.map(|proxy| format!("http://{proxy}/proxy/{name}")),
+            "host": proxy.map(|proxy| format!("{name}.localhost:{}", proxy.port())),
+            "behaviour": behaviour(&provider.settings().behaviour),
+        })
+    });
+    json!({
+        "proxy": proxy.map(|proxy| format!("http://{proxy}")),
+        "admin": server.map(|server| format!("http://{}", server.admin())),
+        "tenant": world.tenant.base_url(),
+        "users": users,
+        "providers": providers,
+    })
+}
+
+/// The proxy with everything behind it, for people.
+pub(super) fn whole(world: &World, server: &Server, headers: &HeaderFiles) -> String {
+    let (proxy, admin) = (server.proxy(), server.admin());
+    let mut text = format!("listening proxy=http://{proxy} admin=http://{admin}\n\n");
+    text += "A simulated Auth0 tenant, three demo providers and the real proxy in front. Loopback only.\n\n";
+    text += &behaviours(world);
+    text += &format!(
+        "\nTry, in another terminal (the files hold alice's and bob's Auth0 access tokens, good for a day):\n\n\
+         {}\x20 curl http://{admin}/metrics\n\n\
+         Ctrl-C ends it.\n",
+        calls(headers, proxy),
+    );
+    text
+}
+
+/// The tenant and the providers alone, for people. Proxies beside them listen on `listen`.
+pub(super) fn tenant_only(world: &World, place: &Place, headers: &HeaderFiles, listen: SocketAddr) -> String {
+    let mut text = "listening".to_owned();
+    for (name, address) in world.parties() {
+        text += &format!(" {name}=http://{address}");
+    }
+    text += "\n\nA simulated Auth0 tenant and three demo providers, without a proxy. Loopback only.\n\n";
+    text += &behaviours(world);
+    text += &format!(
+        "\nServe beside it, in another terminal:\n\n\
+         \x20 idp-proxy serve --config '{}'\n\n\
+         With the address of a PostgreSQL database as `url` in [store] there may be several, each with a copy of the file\n\
+         and a `listen` of its own. Then call it (the files hold alice's and bob's Auth0 access tokens, good for a day):\n\n\
+         {}\n\
+         Ctrl-C ends it; started again with the same folder, it goes on where it was.\n",
+        place.proxy_toml().display(),
+        calls(headers, listen),
+    );
+    text
+}
+
+/// Calls to a proxy, as one would type them.
+fn calls(headers: &HeaderFiles, proxy: SocketAddr) -> String {
+    let (alice, bob) = (headers.path("alice"), headers.path("bob"));
+    let (alice, bob, port) = (alice.display(), bob.display(), proxy.port());
+    format!(
+        "\x20 curl -H '@{alice}' http://{proxy}/proxy/github/user\n\
+         \x20 curl -H '@{alice}' http://github.localhost:{port}/user\n\
+         \x20 curl -H '@{alice}' http://{proxy}/proxy/google/user\n\
+         \x20 curl -H '@{alice}' -d hello http://{proxy}/proxy/bitbucket/echo\n\
+         \x20 curl -H '@{bob}' http://{proxy}/proxy/bitbucket/user    # not connected: what a refusal looks like\n",
+    )
+}
+
+fn behaviours(world: &World) -> String {
+    let line = |settings: &super::provider::ProviderSettings| {
+        format!("  {:10} {}\n", settings.name, behaviour(&settings.behaviour))
+    };
+    world.providers().map(|(provider, _)| line(provider.settings())).concat()
+}
+
+const fn behaviour(behaviour: &Behaviour) -> &'static str {
+    match behaviour {
+        Behaviour::ForEver => "access tokens live for ever",
+        Behaviour::Expires { .. } => "access tokens expire, the refresh token stays",
+        Behaviour::Rotates { .. } => "access tokens expire, refresh tokens rotate",
+    }
+}

@@ -1,0 +1,58 @@
+//! A header line for each user of a world, in files for `curl -H @FILE`: a token on a command line can be seen by every
+//! process of the machine.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::World;
+use super::state::{about, replace};
+
+/// The files, which only this user can read.
+pub(super) struct HeaderFiles {
+    folder: PathBuf,
+    /// Whether the folder goes when this goes.
+    is_temporary: bool,
+}
+
+impl HeaderFiles {
+    /// In a new folder of their own, which is gone at the end.
+    pub(super) fn create(world: &World) -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("idp-proxy-dev-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        // Made first, so that a failure while writing removes the folder too.
+        let files = Self { folder, is_temporary: true };
+        files.write(world)?;
+        Ok(files)
+    }
+
+    /// In a folder that is there, and stays.
+    pub(super) fn create_in(folder: &Path, world: &World) -> io::Result<Self> {
+        let files = Self { folder: folder.to_owned(), is_temporary: false };
+        files.write(world)?;
+        Ok(files)
+    }
+
+    /// The file of one user.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn write(&self, world: &World) -> io::Result<()> {
+        for (name, token) in [("alice", world.alice()), ("bob", world.bob())] {
+            let path = self.path(name);
+            let line = format!("Authorization: Bearer {token}\n");
+            replace(&path, line.as_bytes()).map_err(|error| about(&path, &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for HeaderFiles {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
