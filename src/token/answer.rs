@@ -11,6 +11,8 @@ use crate::secret::Secret;
 pub(super) enum Reading {
     Granted(Granted),
     Refused(Class),
+    /// It failed, and does not say how far it had come.
+    Unsure,
 }
 
 /// Codes by which providers say that a refresh token is not accepted any more.
@@ -42,8 +44,10 @@ const CLIENT: [&str; 6] = [
 ];
 
 /// Codes by which they say that they have failed themselves, also with status 200 (Slack).
-const FAILED: [&str; 5] =
-    ["server_error", "temporarily_unavailable", "internal_error", "fatal_error", "service_unavailable"];
+const FAILED: [&str; 3] = ["server_error", "temporarily_unavailable", "service_unavailable"];
+
+/// Codes that Slack documents with the words that part of it may have succeeded.
+const UNSURE: [&str; 2] = ["internal_error", "fatal_error"];
 
 /// X says `invalid_request` with this for a dead refresh token.
 const X_DEAD: &str = "Value passed for the token was invalid.";
@@ -55,6 +59,9 @@ const FACEBOOK_CLIENT: [&str; 2] = ["Error validating client secret", "Error val
 /// Reads an answer; `None` if it is neither.
 pub(super) fn read(body: &[u8]) -> Option<Reading> {
     let fields = fields(body)?;
+    if fields.get("error").and_then(Value::as_str).is_some_and(|code| UNSURE.contains(&code)) {
+        return Some(Reading::Unsure);
+    }
     if let Some(class) = refusal(&fields) {
         return Some(Reading::Refused(class));
     }

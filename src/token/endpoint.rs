@@ -244,6 +244,7 @@ fn lost(error: &reqwest::Error) -> Failure {
 fn judge(status: StatusCode, body: &[u8]) -> Result<Granted, Failure> {
     match answer::read(body) {
         Some(Reading::Granted(granted)) if status.is_success() => Ok(granted),
+        Some(Reading::Unsure) => Err(Failure::ambiguous(Class::Provider5xx)),
         // It answers that it did nothing, whatever the status.
         Some(Reading::Refused(_)) if status.is_server_error() => Err(Failure::clean(Class::Provider5xx)),
         Some(Reading::Refused(class)) => Err(Failure::clean(class)),

@@ -153,7 +153,9 @@ const ANSWERS: &[(u16, &str, &str)] = &[
     (200, r#"{"access_token":""}"#, "malformed, perhaps spent"),
     (200, r#"{"token_type":"Bearer"}"#, "malformed, perhaps spent"),
     (302, "", "malformed"),
-    (200, r#"{"ok":false,"error":"internal_error"}"#, "provider_5xx"),
+    (200, r#"{"ok":false,"error":"internal_error"}"#, "provider_5xx, perhaps spent"),
+    (200, r#"{"ok":false,"error":"fatal_error"}"#, "provider_5xx, perhaps spent"),
+    (200, r#"{"ok":false,"error":"service_unavailable"}"#, "provider_5xx"),
     (400, r#"{"error":"temporarily_unavailable"}"#, "provider_5xx"),
 ];
 
