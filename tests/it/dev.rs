@@ -10,6 +10,7 @@ use crate::support::Child;
 use crate::support::child::{Signal, idp_proxy};
 
 mod apart;
+mod survival;
 
 /// `dev` on a free port.
 fn dev(more: &[&str]) -> Child {
