@@ -47,8 +47,8 @@ impl Shell {
         let line = line.replace("8081", &self.ports[0].to_string()).replace("8082", &self.ports[1].to_string());
         let line = line.replace("curl ", "curl --silent --show-error --fail-with-body --max-time 20 ");
         let mut command = Command::new("sh");
-        let path = format!("{}/bin:{}", self.folder.display(), std::env::var("PATH").unwrap());
-        command.args(["-c", &format!("cd '{}' && {line}", self.folder.display())]).env("PATH", path);
+        let folder = self.folder.display();
+        command.args(["-c", &format!("PATH='{folder}/bin':$PATH && cd '{folder}' && {line}")]);
         command.envs(self.database.as_ref().map(|url| ("DATABASE_URL", url)));
         command
     }
