@@ -31,6 +31,8 @@ mod keys;
 mod load;
 mod load_h2;
 mod measure;
+#[path = "../it/support/postgres.rs"]
+mod postgres;
 mod rig;
 mod rows;
 mod tenant;

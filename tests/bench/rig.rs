@@ -1,6 +1,6 @@
 //! Everything that a row needs around it: provider, tenant, floor, tokens, and the proxy as often as it is asked for.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use crate::child::{Core, Running, Server, ask, command, role};
 use crate::http1::Expected;
 use crate::keys::{Signer, Tokens};
 use crate::load::{Report, Spec, Until};
+use crate::postgres::Postgres;
 use crate::tenant::{Behaviour, Stats};
 use crate::upstream::{JSON, TOKEN_PREFIX};
 
@@ -24,6 +25,7 @@ pub const PREFIX: &str = "/proxy/bench";
 /// How many calls the proxy may have at the tenant: the default of `tenant_concurrency`.
 pub const TENANT_CONCURRENCY: u64 = 16;
 
+const STORE_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const AUDIENCE: &str = "https://bench.example/";
 
 /// The surroundings.
@@ -35,6 +37,18 @@ pub struct Rig {
     signer: Signer,
     tokens: RefCell<Tokens>,
     folder: PathBuf,
+    database: OnceCell<String>,
+}
+
+/// Where grants are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere: the provider's refresh tokens are not replaced.
+    Memory,
+    /// In a file.
+    Sqlite,
+    /// In a database, which synchronizes nothing with the disk: what is measured is the way there and back.
+    Postgres,
 }
 
 impl Rig {
@@ -54,7 +68,7 @@ impl Rig {
         let upstream = Server::start(role(Core::Around, "role-upstream"));
         let issuer = format!("http://{}/", tenant.address);
         let tokens = RefCell::new(Tokens::new(folder.join("tokens"), issuer, AUDIENCE.to_owned()));
-        Self { options, tenant, upstream, signer, tokens, folder }
+        Self { options, tenant, upstream, signer, tokens, folder, database: OnceCell::new() }
     }
 
     /// A proxy with nothing in its memory, before it is ready: as an operator would start it, with production
@@ -63,12 +77,38 @@ impl Rig {
         if self.options.noise {
             return start_floor(self.upstream.address);
         }
+        self.spawn("")
+    }
+
+    /// Such a proxy, which renews tokens and keeps its grants in this place.
+    pub fn spawn_renewing(&self, place: Place) -> Server {
+        let rotates = place != Place::Memory;
+        let renewal = format!(
+            "client_id = \"bench\"\nclient_secret = \"bench\"\ntoken_url = \"http://{}/token\"\nrotates = {rotates}\n",
+            self.upstream.address
+        );
+        if !rotates {
+            return self.spawn(&renewal);
+        }
+        self.spawn(&format!("{renewal}\n[store]\nurl = \"{}\"\nkeys = [\"{STORE_KEY}\"]\n", self.store(place)))
+    }
+
+    /// Where a place is, as the configuration says it.
+    pub fn store(&self, place: Place) -> String {
+        match place {
+            Place::Memory => String::new(),
+            Place::Sqlite => format!("sqlite:{}", self.folder.join("grants.db").display()),
+            Place::Postgres => self.database.get_or_init(|| Postgres::shared().database()).clone(),
+        }
+    }
+
+    fn spawn(&self, more: &str) -> Server {
         let config = self.folder.join("proxy.toml");
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nworkers = {WORKERS}\n\n\
              [auth0]\ndomain = \"bench.localhost\"\naudience = \"{AUDIENCE}\"\nclient_id = \"bench\"\n\
              client_secret = \"bench-secret\"\nbase_url = \"http://{}\"\n\n\
-             [providers.bench]\nconnection = \"github\"\nbase_url = \"http://{}\"\nallow = \"all\"\n",
+             [providers.bench]\nconnection = \"github\"\nbase_url = \"http://{}\"\nallow = \"all\"\n{more}",
             self.tenant.address, self.upstream.address
         );
         fs::write(&config, text).unwrap();
@@ -80,7 +120,15 @@ impl Rig {
 
     /// Such a proxy, ready.
     pub fn ours(&self) -> Server {
-        let mut ours = self.spawn_ours();
+        self.ready(self.spawn_ours())
+    }
+
+    /// A proxy that renews tokens, ready.
+    pub fn ours_renewing(&self, place: Place) -> Server {
+        self.ready(self.spawn_renewing(place))
+    }
+
+    fn ready(&self, mut ours: Server) -> Server {
         let begun = Instant::now();
         while let Some(admin) = ours.admin {
             match ask(admin, "GET /readyz", "", "") {

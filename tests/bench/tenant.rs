@@ -1,6 +1,6 @@
 //! The tenant's place: the three endpoints that the proxy calls, a delay that can be set, and counts of every call.
 //!
-//! `POST /bench/config {"delay_ms", "fail"}` sets how user records are answered and begins the counts anew;
+//! `POST /bench/config {"delay_ms", "fail", "ends"}` sets how user records are answered and begins the counts anew;
 //! `GET /bench/stats` tells them.
 
 use std::convert::Infallible;
@@ -24,12 +24,14 @@ use crate::keys::Signer;
 use crate::upstream::TOKEN_PREFIX;
 
 /// How the tenant behaves.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Behaviour {
     /// How long a user record takes.
     pub delay_ms: u64,
     /// User records answer 500.
     pub fail: bool,
+    /// The tokens in user records have ended, and can be renewed.
+    pub ends: bool,
 }
 
 /// What the tenant saw since its behaviour was last set.
@@ -53,6 +55,7 @@ pub struct Stats {
 struct Counts {
     delay_ms: AtomicU64,
     fail: AtomicBool,
+    ends: AtomicBool,
     users: AtomicU64,
     running: AtomicU64,
     peak: AtomicU64,
@@ -145,11 +148,18 @@ impl Tenant {
         }
         let id = percent_encoding::percent_decode_str(id).decode_utf8().unwrap();
         let number = id.rsplit('|').next().unwrap();
-        let identity = json!({
+        let mut identity = json!({
             "provider": "github", "connection": "github", "user_id": "1", "isSocial": true,
             "access_token": format!("{TOKEN_PREFIX}_{number:0>10}_{}", *FILL),
         });
-        (StatusCode::OK, json!({"user_id": id, "blocked": false, "identities": [identity]}))
+        let mut user = json!({"user_id": id, "blocked": false});
+        if counts.ends.load(Relaxed) {
+            identity["refresh_token"] = json!(format!("refresh_{number:0>10}_{}", *FILL));
+            identity["expires_in"] = json!(1);
+            user["last_login"] = json!("2026-01-01T00:00:00.000Z");
+        }
+        user["identities"] = json!([identity]);
+        (StatusCode::OK, user)
     }
 }
 
@@ -169,6 +179,7 @@ impl Counts {
     fn reset(&self, behaviour: &Behaviour) {
         self.delay_ms.store(behaviour.delay_ms, Relaxed);
         self.fail.store(behaviour.fail, Relaxed);
+        self.ends.store(behaviour.ends, Relaxed);
         for count in [&self.users, &self.peak, &self.tokens, &self.key_sets, &self.unknown, &self.held_us] {
             count.store(0, Relaxed);
         }

@@ -1,11 +1,12 @@
 //! The provider's place: a server written by hand over raw sockets, so that it is never the slowest of the three.
 //!
 //! `GET /json` answers 1 KiB, `GET /bytes/N` and `GET /text/N` stream N bytes, `POST /sink` swallows a body and says
-//! how long it was. A request that carries anything but a provider's token is refused with 401, and the load counts
+//! how long it was, `POST /token` renews. A request that carries anything but a provider's token is refused with 401, and the load counts
 //! that as a failure: whoever forwards the caller's own token cannot pass a row.
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,6 +104,15 @@ async fn pour(stream: &mut TcpStream, content_type: &str, length: usize) -> std:
     Ok(())
 }
 
+/// A renewal: both tokens are new, and the access token lives for a second.
+fn renewed() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let (number, fill) = (COUNT.fetch_add(1, Ordering::Relaxed), "0123456789abcdef".repeat(10));
+    format!(
+        r#"{{"access_token":"{TOKEN_PREFIX}_{number:0>10}_{fill}","token_type":"bearer","expires_in":1,"refresh_token":"next_{number:0>10}_{fill}"}}"#
+    )
+}
+
 enum Answer {
     Json,
     Stream(&'static str, usize),
@@ -130,6 +140,7 @@ impl Head {
         }
         let number = || path.rsplit('/').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
         let answer = match (method, path) {
+            ("POST", "/token") => Answer::Short("200 OK", renewed()),
             _ if !trusted => Answer::Short("401 Unauthorized", "not a provider's token".to_owned()),
             ("GET", "/json") => Answer::Json,
             ("GET", path) if path.starts_with("/bytes/") => Answer::Stream("application/octet-stream", number()),

@@ -30,7 +30,7 @@ pub fn body1g(rig: &Rig) -> Outcome {
         ("body text", format!("GET {PREFIX}/text/{length}"), 0, Expected::Length(length)),
         ("body up", format!("POST {PREFIX}/sink"), length, Expected::Text(format!("received {length}"))),
     ];
-    rig.tenant_behaves(&Behaviour { delay_ms: 0, fail: false });
+    rig.tenant_behaves(&Behaviour::default());
     let mut rows = Vec::new();
     for (name, request, upload, expected) in ways {
         let growth = |server: &Server| {
@@ -96,7 +96,7 @@ pub fn users(rig: &Rig) -> Outcome {
     let users = if rig.options.quick { 20_000 } else { 100_000 };
     eprintln!("  signing {users} tokens …");
     rig.sign(users);
-    rig.tenant_behaves(&Behaviour { delay_ms: 0, fail: false });
+    rig.tenant_behaves(&Behaviour::default());
     let ours = rig.ours();
     let come = |first: usize, count: usize| {
         let report = rig.good_load(&Spec { first, count, ..rig.spec(&ours, Until::EachToken) })?;

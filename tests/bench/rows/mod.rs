@@ -1,6 +1,7 @@
 //! The rows: what is asked for, what was seen, and whether it is good enough.
 
 mod memory;
+mod renewal;
 mod speed;
 mod start;
 mod tenant;
@@ -45,6 +46,12 @@ impl Row {
             verdict: verdict(value, limit),
             note: String::new(),
         }
+    }
+
+    /// A figure that is shown and not judged.
+    fn shown(name: &str, value: f64, unit: &str) -> Self {
+        let nothing = || "-".to_owned();
+        Self { judged: nothing(), limit: nothing(), ..Self::figure(name, value, unit, f64::INFINITY) }
     }
 
     /// A figure judged by its ratio to another.
@@ -128,7 +135,7 @@ type Outcome = Result<Vec<Row>, String>;
 type Measure = fn(&Rig) -> Outcome;
 
 /// A row by its name, and whether it says anything when the floor stands in for the proxy.
-const ROWS: [(&str, Measure, bool); 11] = [
+const ROWS: [(&str, Measure, bool); 14] = [
     ("hot", speed::hot, true),
     ("hot10k", speed::hot10k, true),
     ("newconn", speed::newconn, true),
@@ -140,6 +147,9 @@ const ROWS: [(&str, Measure, bool); 11] = [
     ("idle", memory::idle, true),
     ("users", memory::users, false),
     ("start", start::start, true),
+    ("renewals", renewal::renewals, false),
+    ("grants", renewal::grants, false),
+    ("records", renewal::records, false),
 ];
 
 /// Runs the rows that were asked for, and prints the table.

@@ -24,7 +24,7 @@ pub fn h2(rig: &Rig) -> Outcome {
 }
 
 fn against_floor(rig: &Rig, name: &str, limit: f64, shape: impl Fn(&mut Spec)) -> Outcome {
-    rig.tenant_behaves(&Behaviour { delay_ms: 0, fail: false });
+    rig.tenant_behaves(&Behaviour::default());
     let (ours, floor) = (rig.ours(), rig.floor());
     let side = |server| Side::new(rig, server, &shape);
     Ok(vec![turns(rig, &side(&ours), &side(&floor))?.row(name, limit)])
@@ -33,7 +33,7 @@ fn against_floor(rig: &Rig, name: &str, limit: f64, shape: impl Fn(&mut Spec)) -
 /// 10,000 users in turn, against one user, both here.
 pub fn hot10k(rig: &Rig) -> Outcome {
     const USERS: usize = 10_000;
-    rig.tenant_behaves(&Behaviour { delay_ms: 0, fail: false });
+    rig.tenant_behaves(&Behaviour::default());
     let (ours, floor) = (rig.ours(), rig.floor());
     rig.good_load(&Spec { count: USERS, ..rig.spec(&ours, Until::EachToken) })?;
     let many = |server| Side::new(rig, server, |spec| spec.count = USERS);
@@ -137,7 +137,7 @@ impl Turns {
 
 /// System calls per request on the hot path. Connecting is in it, and is a few thousandths of the result.
 pub fn syscalls(rig: &Rig) -> Outcome {
-    rig.tenant_behaves(&Behaviour { delay_ms: 0, fail: false });
+    rig.tenant_behaves(&Behaviour::default());
     let (ours, floor) = (calls_per_request(rig, &rig.ours())?, calls_per_request(rig, &rig.floor())?);
     let (Ok((ours, by_name)), Ok((floor, floor_by_name))) = (&ours, &floor) else {
         let why = ours.err().or_else(|| floor.err()).unwrap_or_default();

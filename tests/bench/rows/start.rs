@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The median of several starts, with the tenant up.
 pub fn start(rig: &Rig) -> Outcome {
-    rig.tenant_behaves(&Behaviour { delay_ms: 0, fail: false });
+    rig.tenant_behaves(&Behaviour::default());
     let token = rig.token();
     let starts = |spawn: &dyn Fn() -> Server| -> Result<Vec<f64>, String> {
         (0..if rig.options.quick { 3 } else { 9 }).map(|_| first_answer(spawn, &token)).collect()

@@ -12,7 +12,7 @@ pub fn herd(rig: &Rig) -> Outcome {
     for (name, fail) in [("herd", false), ("herd, failing", true)] {
         let ours = rig.ours();
         // Longer than it takes for all of them to arrive at a busy machine: simultaneous is what the row is about.
-        rig.tenant_behaves(&Behaviour { delay_ms: 200, fail });
+        rig.tenant_behaves(&Behaviour { delay_ms: 200, fail, ..Behaviour::default() });
         let report = rig.load(&Spec { connections: 1_000, ..rig.spec(&ours, Until::Herd) })?;
         let saw = rig.tenant_saw();
         let good = if fail { report.statuses.keys().all(|status| *status == 503) } else { report.all(200) };
@@ -34,7 +34,7 @@ pub fn cold10k(rig: &Rig) -> Outcome {
     let users = if rig.options.quick { 2_000 } else { 10_000 };
     let ours = rig.ours();
     rig.sign(users);
-    rig.tenant_behaves(&Behaviour { delay_ms: 20, fail: false });
+    rig.tenant_behaves(&Behaviour { delay_ms: 20, ..Behaviour::default() });
     let spec = rig.spec(&ours, Until::EachToken);
     let report = rig.good_load(&Spec { count: users, connections: 128, ..spec })?;
     let saw = rig.tenant_saw();
