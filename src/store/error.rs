@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum StoreError {
     /// It gives no (usable) answer: down, full, too slow.
     #[error("the store gives no answer")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Outage),
     /// A row is sealed with a key that is not in the ring.
     #[error("a stored record is sealed with a key that is not among `[store] keys`")]
     UnknownKey,
@@ -17,6 +17,17 @@ pub enum StoreError {
     /// Sealing failed, which no input can cause.
     #[error("a record could not be sealed")]
     Seal,
+}
+
+/// Why a store gives no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Outage {
+    /// It did not answer in time: it hangs, or the network does.
+    #[error("it did not answer within {} s", super::PATIENCE.as_secs())]
+    Silent,
+    /// It said why, or the connection to it failed.
+    #[error(transparent)]
+    Failed(sqlx::Error),
 }
 
 /// Why a store was not opened.
@@ -53,20 +64,27 @@ pub enum OpenError {
     },
     /// No answer.
     #[error("the store cannot be opened")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Outage),
     /// It was reached, and did not do what was asked.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+impl From<sqlx::Error> for Outage {
+    fn from(error: sqlx::Error) -> Self {
+        // All connections wait for answers, or a new one does.
+        if matches!(error, sqlx::Error::PoolTimedOut) { Self::Silent } else { Self::Failed(error) }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error)
+        Self::Unavailable(error.into())
     }
 }
 
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error)
+        Self::Unavailable(error.into())
     }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 
-use super::{HINTS, Key, SealedRow, StoreError};
+use super::backend::{Answer, Backend, SealedRow};
+use super::{HINTS, Key, signed};
 use crate::clock::Clock;
 
 pub(super) struct Memory {
@@ -18,7 +19,7 @@ pub(super) struct Memory {
 
 #[derive(Default)]
 struct State {
-    rows: BTreeMap<Key, (u64, Vec<u8>, i64)>,
+    rows: BTreeMap<Key, SealedRow>,
     leases: BTreeMap<String, (String, Instant)>,
     turns: BTreeMap<String, Instant>,
 }
@@ -28,81 +29,87 @@ impl Memory {
         Self { clock: clock.clone(), state: Mutex::default(), changes: broadcast::channel(HINTS).0 }
     }
 
-    pub(super) async fn read(&self, key: &Key) -> Result<Option<SealedRow>, StoreError> {
-        let state = self.lock();
-        let row = |(generation, sealed, _): &(u64, Vec<u8>, i64)| SealedRow {
-            generation: *generation,
-            sealed: sealed.clone(),
-        };
-        Ok(state.rows.get(key).map(row))
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whole after every statement.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backend for Memory {
+    fn read<'call>(&'call self, key: &'call Key) -> Answer<'call, Option<SealedRow>> {
+        at_once(self.lock().rows.get(key).cloned())
     }
 
-    pub(super) async fn swap(&self, key: &Key, expected: u64, row: &SealedRow) -> Result<bool, StoreError> {
-        let updated = super::signed(self.clock.now().unix_millis() * 1000);
+    fn swap<'call>(
+        &'call self,
+        key: &'call Key,
+        expected: u64,
+        generation: u64,
+        sealed: &'call [u8],
+    ) -> Answer<'call, bool> {
+        let row =
+            SealedRow { generation, sealed: sealed.to_vec(), updated: signed(self.clock.now().unix_millis() * 1000) };
         let mut state = self.lock();
-        if state.rows.get(key).map_or(0, |(generation, ..)| *generation) != expected {
-            return Ok(false);
+        if state.rows.get(key).map_or(0, |row| row.generation) != expected {
+            return at_once(false);
         }
-        state.rows.insert(key.clone(), (row.generation, row.sealed.clone(), updated));
+        state.rows.insert(key.clone(), row);
         drop(state);
         let _ = self.changes.send(Arc::new(key.clone()));
-        Ok(true)
+        at_once(true)
     }
 
-    pub(super) async fn lease(&self, name: &str, owner: &str, life: Duration) -> Result<bool, StoreError> {
+    fn lease<'call>(&'call self, name: &'call str, owner: &'call str, life: Duration) -> Answer<'call, bool> {
         let now = self.clock.instant();
         let mut state = self.lock();
         if state.leases.get(name).is_some_and(|(holder, until)| holder != owner && *until > now) {
-            return Ok(false);
+            return at_once(false);
         }
         state.leases.retain(|_, (_, until)| *until > now);
         state.leases.insert(name.to_owned(), (owner.to_owned(), now + life));
-        Ok(true)
+        at_once(true)
     }
 
-    pub(super) async fn release(&self, name: &str, owner: &str) -> Result<(), StoreError> {
+    fn release<'call>(&'call self, name: &'call str, owner: &'call str) -> Answer<'call, ()> {
         let mut state = self.lock();
         if state.leases.get(name).is_some_and(|(holder, _)| holder == owner) {
             state.leases.remove(name);
         }
-        Ok(())
+        at_once(())
     }
 
-    pub(super) async fn turn(
-        &self,
-        budget: &str,
+    fn turn<'call>(
+        &'call self,
+        budget: &'call str,
         interval: Duration,
         horizon: Duration,
-    ) -> Result<Option<Duration>, StoreError> {
+    ) -> Answer<'call, Option<Duration>> {
         let now = self.clock.instant();
         let mut state = self.lock();
         let next = state.turns.get(budget).copied().unwrap_or(now).max(now);
         if next - now > horizon {
-            return Ok(None);
+            return at_once(None);
         }
         state.turns.insert(budget.to_owned(), next + interval);
-        Ok(Some(next - now))
+        at_once(Some(next - now))
     }
 
-    pub(super) async fn pause(&self, budget: &str, pause: Duration) -> Result<(), StoreError> {
+    fn pause<'call>(&'call self, budget: &'call str, pause: Duration) -> Answer<'call, ()> {
         let until = self.clock.instant() + pause;
         let mut state = self.lock();
         let next = state.turns.entry(budget.to_owned()).or_insert(until);
         *next = until.max(*next);
-        Ok(())
+        at_once(())
     }
 
-    pub(super) async fn list(&self, after: Option<&Key>, limit: u32) -> Result<Vec<(Key, SealedRow, i64)>, StoreError> {
+    fn list<'call>(&'call self, after: Option<&'call Key>, limit: u32) -> Answer<'call, Vec<(Key, SealedRow)>> {
         let state = self.lock();
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rows = state.rows.range((begin, Bound::Unbounded)).take(usize::try_from(limit).unwrap_or(usize::MAX));
-        let row = |(key, (generation, sealed, updated)): (&Key, &(u64, Vec<u8>, i64))| {
-            (key.clone(), SealedRow { generation: *generation, sealed: sealed.clone() }, *updated)
-        };
-        Ok(rows.map(row).collect())
+        at_once(rows.map(|(key, row)| (key.clone(), row.clone())).collect())
     }
 
-    pub(super) async fn forget(&self, subject: Option<&str>, connection: Option<&str>) -> Result<u64, StoreError> {
+    fn forget<'call>(&'call self, subject: Option<&'call str>, connection: Option<&'call str>) -> Answer<'call, u64> {
         let mut state = self.lock();
         let before = state.rows.len();
         let is_meant = |key: &Key| {
@@ -110,39 +117,39 @@ impl Memory {
                 && connection.is_none_or(|connection| connection == &*key.connection)
         };
         state.rows.retain(|key, _| !is_meant(key));
-        Ok((before - state.rows.len()) as u64)
+        at_once((before - state.rows.len()) as u64)
     }
 
-    pub(super) async fn set_aside(&self, key: &Key, row: &SealedRow, _reason: &str) -> Result<(), StoreError> {
+    fn set_aside<'call>(&'call self, key: &'call Key, row: &'call SealedRow, _reason: &'call str) -> Answer<'call, ()> {
         let mut state = self.lock();
-        if state.rows.get(key).is_some_and(|(generation, ..)| *generation == row.generation) {
+        if state.rows.get(key).is_some_and(|held| held.generation == row.generation) {
             state.rows.remove(key);
         }
-        Ok(())
+        at_once(())
     }
 
-    pub(super) async fn reseal(&self, _key: &Key, _row: &SealedRow, _sealed: &[u8]) -> Result<bool, StoreError> {
-        Ok(false)
+    fn reseal<'call>(&'call self, _: &'call Key, _: &'call SealedRow, _: &'call [u8]) -> Answer<'call, bool> {
+        at_once(false)
     }
 
-    pub(super) async fn mark(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(None)
+    fn mark(&self) -> Answer<'_, Option<Vec<u8>>> {
+        at_once(None)
     }
 
-    pub(super) async fn leave_mark(&self, _mark: &[u8]) -> Result<(), StoreError> {
-        Ok(())
+    fn leave_mark<'call>(&'call self, _: &'call [u8]) -> Answer<'call, ()> {
+        at_once(())
     }
 
-    pub(super) async fn replace_mark(&self, _mark: &[u8]) -> Result<(), StoreError> {
-        Ok(())
+    fn replace_mark<'call>(&'call self, _: &'call [u8]) -> Answer<'call, ()> {
+        at_once(())
     }
 
-    pub(super) fn changes(&self) -> broadcast::Receiver<Arc<Key>> {
+    fn changes(&self) -> broadcast::Receiver<Arc<Key>> {
         self.changes.subscribe()
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Whole after every statement.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Nothing here waits for anything.
+fn at_once<'call, T: Send + 'call>(value: T) -> Answer<'call, T> {
+    Box::pin(std::future::ready(Ok(value)))
 }

@@ -13,57 +13,37 @@ use tokio::sync::broadcast;
 use crate::clock::Clock;
 use crate::config;
 
+mod backend;
 mod error;
+mod key;
 mod memory;
 mod postgres;
+mod schema;
 mod seal;
 mod sql;
 mod sqlite;
 
-pub use error::{OpenError, StoreError};
+pub use error::{OpenError, Outage, StoreError};
+pub use key::Key;
 pub use seal::fresh_key;
 
+use backend::{Answer, Backend, SealedRow};
 use memory::Memory;
-use postgres::Postgres;
 use seal::{Ring, Unsealed};
-use sqlite::Sqlite;
 
+/// How long a store may take to answer, the wait for a connection included. One that hangs is one that is down; and who
+/// waits for it must have the time left to be told so.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// A process that was asleep finds its time over before it hears what has come meanwhile, so it listens this much longer.
+const LAST_LOOK: Duration = Duration::from_millis(50);
+/// What the store itself gives a statement: less, so that a slow one has certainly failed when it is given up.
+const STATEMENT: Duration = Duration::from_millis(2500);
+/// How long opening may take: other replicas may be bringing the tables up to date.
+const OPENING: Duration = Duration::from_secs(30);
 /// Hints that wait for somebody who is slow; who is slower misses some, which is allowed.
 const HINTS: usize = 256;
-
-/// What a row is about: one grant of one user.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    /// The tenant's domain.
-    pub tenant: Arc<str>,
-    /// The user's id there.
-    pub subject: Arc<str>,
-    /// The connection's name.
-    pub connection: Arc<str>,
-    /// The account at the connection's provider.
-    pub account: Arc<str>,
-    /// What the tokens are for, where a provider tells tokens apart by that.
-    pub audience: Arc<str>,
-}
-
-impl Key {
-    fn parts(&self) -> [&str; 5] {
-        [&self.tenant, &self.subject, &self.connection, &self.account, &self.audience]
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let parts: [String; 5] = serde_json::from_str(text).ok()?;
-        let [tenant, subject, connection, account, audience] = parts.map(Arc::from);
-        Some(Self { tenant, subject, connection, account, audience })
-    }
-}
-
-impl fmt::Display for Key {
-    /// Unambiguous: the parts as a JSON list.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&serde_json::to_string(&self.parts()).unwrap_or_default())
-    }
-}
+/// Rows of one look, where all are looked at.
+const PAGE: u32 = 500;
 
 /// A row, readable.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,12 +52,6 @@ pub struct Row {
     pub generation: u64,
     /// What was written.
     pub content: Vec<u8>,
-}
-
-/// A row as it lies in the store.
-struct SealedRow {
-    generation: u64,
-    sealed: Vec<u8>,
 }
 
 /// A row of a listing.
@@ -97,15 +71,9 @@ pub struct Entry {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    backend: Backend,
+    backend: Box<dyn Backend>,
     /// Nothing is sealed in memory.
     ring: Option<Ring>,
-}
-
-enum Backend {
-    Memory(Memory),
-    Sqlite(Sqlite),
-    Postgres(Postgres),
 }
 
 /// Who opens a store.
@@ -117,20 +85,11 @@ pub enum Purpose {
     Tend,
 }
 
-macro_rules! each {
-    ($self:ident, $backend:ident => $call:expr) => {
-        match &$self.0.backend {
-            Backend::Memory($backend) => $call,
-            Backend::Sqlite(Sqlite { sql: $backend, .. }) | Backend::Postgres(Postgres { sql: $backend, .. }) => $call,
-        }
-    };
-}
-
 impl Store {
     /// A store that lives and dies with the process.
     #[must_use]
     pub fn memory(clock: &Clock) -> Self {
-        Self(Arc::new(Inner { backend: Backend::Memory(Memory::new(clock)), ring: None }))
+        Self(Arc::new(Inner { backend: Box::new(Memory::new(clock)), ring: None }))
     }
 
     /// Opens the store that is configured, brings its tables up to date and tries the keys.
@@ -139,10 +98,14 @@ impl Store {
     /// [`OpenError`]; nothing was overwritten.
     pub async fn open(settings: &config::Store, purpose: Purpose) -> Result<Self, OpenError> {
         let ring = Ring::new(&settings.keys)?;
-        let backend = match &settings.place {
-            config::StorePlace::Sqlite(path) => Backend::Sqlite(Sqlite::open(path, purpose).await?),
-            config::StorePlace::Postgres(url) => Backend::Postgres(Postgres::open(url).await?),
+        let opening = async {
+            Ok::<_, OpenError>(match &settings.place {
+                config::StorePlace::Sqlite(path) => sqlite::open(path, purpose).await?,
+                config::StorePlace::Postgres(url) => postgres::open(url).await?,
+            })
         };
+        let opened = tokio::time::timeout(OPENING, opening).await;
+        let backend = Box::new(opened.unwrap_or(Err(OpenError::Unavailable(Outage::Silent)))?);
         let store = Self(Arc::new(Inner { backend, ring: Some(ring) }));
         store.try_keys().await?;
         Ok(store)
@@ -151,7 +114,7 @@ impl Store {
     /// Whether it outlives the process.
     #[must_use]
     pub fn is_durable(&self) -> bool {
-        !matches!(self.0.backend, Backend::Memory(_))
+        self.0.ring.is_some()
     }
 
     /// The row at `key`. One that is damaged is set aside, with its reason in the log, and is not there from then on.
@@ -159,7 +122,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; also when the row is sealed with a key that is not in the ring, since another replica may have it.
     pub async fn read(&self, key: &Key) -> Result<Option<Row>, StoreError> {
-        let Some(row) = each!(self, backend => backend.read(key).await)? else { return Ok(None) };
+        let Some(row) = self.ask(self.0.backend.read(key)).await? else { return Ok(None) };
         let Some(ring) = &self.0.ring else {
             return Ok(Some(Row { generation: row.generation, content: row.sealed }));
         };
@@ -168,7 +131,7 @@ impl Store {
             Unsealed::UnknownKey => Err(StoreError::UnknownKey),
             Unsealed::Damaged(reason) => {
                 tracing::warn!(connection = %key.connection, reason, "a stored record was set aside");
-                each!(self, backend => backend.set_aside(key, &row, reason).await)?;
+                self.ask(self.0.backend.set_aside(key, &row, reason)).await?;
                 Ok(None)
             }
         }
@@ -183,8 +146,7 @@ impl Store {
             Some(ring) => ring.seal(key, row.generation, &row.content)?,
             None => row.content.clone(),
         };
-        let row = SealedRow { generation: row.generation, sealed };
-        each!(self, backend => backend.swap(key, expected, &row).await)
+        self.ask(self.0.backend.swap(key, expected, row.generation, &sealed)).await
     }
 
     /// Takes or extends the lease `name` for `life`. False while somebody else's has not run out.
@@ -192,7 +154,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn lease(&self, name: &str, owner: &str, life: Duration) -> Result<bool, StoreError> {
-        each!(self, backend => backend.lease(name, owner, life).await)
+        self.ask(self.0.backend.lease(name, owner, life)).await
     }
 
     /// Gives a lease back, if it still is `owner`'s.
@@ -200,7 +162,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn release(&self, name: &str, owner: &str) -> Result<(), StoreError> {
-        each!(self, backend => backend.release(name, owner).await)
+        self.ask(self.0.backend.release(name, owner)).await
     }
 
     /// Reserves the next turn of a budget that has one each `interval`, for the whole fleet. Tells how long until it;
@@ -214,7 +176,7 @@ impl Store {
         interval: Duration,
         horizon: Duration,
     ) -> Result<Option<Duration>, StoreError> {
-        each!(self, backend => backend.turn(budget, interval, horizon).await)
+        self.ask(self.0.backend.turn(budget, interval, horizon)).await
     }
 
     /// Has the next turn of a budget wait for at least this long, for the whole fleet.
@@ -222,7 +184,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn pause(&self, budget: &str, pause: Duration) -> Result<(), StoreError> {
-        each!(self, backend => backend.pause(budget, pause).await)
+        self.ask(self.0.backend.pause(budget, pause)).await
     }
 
     /// Up to `limit` rows behind `after`, in the order of their keys.
@@ -230,11 +192,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn list(&self, after: Option<&Key>, limit: u32) -> Result<Vec<Entry>, StoreError> {
-        let rows = each!(self, backend => backend.list(after, limit).await)?;
-        let open = |(key, row, updated): (Key, SealedRow, i64)| {
+        let rows = self.ask(self.0.backend.list(after, limit)).await?;
+        let open = |(key, row): (Key, SealedRow)| {
             let unsealed = self.0.ring.as_ref().map(|ring| ring.open(&key, row.generation, &row.sealed));
             let is_readable = unsealed.is_none_or(|unsealed| matches!(unsealed, Unsealed::Content(_)));
-            Entry { key, generation: row.generation, updated, is_readable }
+            Entry { key, generation: row.generation, updated: row.updated, is_readable }
         };
         Ok(rows.into_iter().map(open).collect())
     }
@@ -244,7 +206,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn forget(&self, subject: Option<&str>, connection: Option<&str>) -> Result<u64, StoreError> {
-        each!(self, backend => backend.forget(subject, connection).await)
+        self.ask(self.0.backend.forget(subject, connection)).await
     }
 
     /// Seals every row with the first key of the ring. Tells how many were not. Safe beside replicas that serve.
@@ -255,26 +217,26 @@ impl Store {
         let Some(ring) = &self.0.ring else { return Ok(0) };
         let (mut after, mut count) = (None, 0);
         loop {
-            let rows = each!(self, backend => backend.list(after.as_ref(), 500).await)?;
-            let Some((last, ..)) = rows.last() else { break };
+            let rows = self.ask(self.0.backend.list(after.as_ref(), PAGE)).await?;
+            let Some((last, _)) = rows.last() else { break };
             after = Some(last.clone());
-            for (key, row, _) in rows {
+            for (key, row) in rows {
                 if let Some(sealed) = ring.reseal(&key, row.generation, &row.sealed)? {
                     // Whoever wrote it meanwhile has sealed it with a key of theirs, the first of their ring.
-                    count += u64::from(each!(self, backend => backend.reseal(&key, &row, &sealed).await)?);
+                    count += u64::from(self.ask(self.0.backend.reseal(&key, &row, &sealed)).await?);
                 }
             }
         }
         // From here on the other keys can go.
         let mark = ring.mark()?;
-        each!(self, backend => backend.replace_mark(&mark).await)?;
+        self.ask(self.0.backend.replace_mark(&mark)).await?;
         Ok(count)
     }
 
     /// News of rows that were written, here or (with PostgreSQL) by other replicas. A hint: some may be lost.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Arc<Key>> {
-        each!(self, backend => backend.changes())
+        self.0.backend.changes()
     }
 
     /// Whether it answers.
@@ -282,15 +244,25 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        each!(self, backend => backend.mark().await).map(drop)
+        self.ask(self.0.backend.mark()).await.map(drop)
+    }
+
+    /// Waits for an answer, and not for ever.
+    async fn ask<T>(&self, mut answer: Answer<'_, T>) -> Result<T, StoreError> {
+        for patience in [PATIENCE, LAST_LOOK] {
+            if let Ok(answer) = tokio::time::timeout(patience, answer.as_mut()).await {
+                return answer;
+            }
+        }
+        Err(StoreError::Unavailable(Outage::Silent))
     }
 
     /// The mark in the store was sealed by whoever used it first. Who cannot open it has the wrong keys.
     async fn try_keys(&self) -> Result<(), OpenError> {
         let Some(ring) = &self.0.ring else { return Ok(()) };
         let fresh = ring.mark()?;
-        each!(self, backend => backend.leave_mark(&fresh).await)?;
-        let mark = each!(self, backend => backend.mark().await)?;
+        self.ask(self.0.backend.leave_mark(&fresh)).await?;
+        let mark = self.ask(self.0.backend.mark()).await?;
         if !mark.is_some_and(|mark| ring.opens_mark(&mark)) {
             return Err(OpenError::WrongKeys);
         }
@@ -306,17 +278,10 @@ impl fmt::Debug for Row {
 
 impl fmt::Debug for Store {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.0.backend {
-            Backend::Memory(_) => "memory",
-            Backend::Sqlite(_) => "sqlite",
-            Backend::Postgres(_) => "postgres",
-        };
+        let kind = if self.is_durable() { "durable" } else { "memory" };
         write!(formatter, "Store({kind})")
     }
 }
-
-#[cfg(test)]
-mod tests;
 
 /// Generations and times are stored as SQL's signed numbers.
 fn signed(number: u64) -> i64 {
@@ -348,3 +313,6 @@ impl From<OpenError> for io::Error {
         Self::new(kind, error)
     }
 }
+
+#[cfg(test)]
+mod tests;

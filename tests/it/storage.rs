@@ -83,6 +83,30 @@ async fn without_the_store_memory_serves_and_no_refresh_token_is_spent_that_is_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_hangs_is_one_that_is_down() {
+    let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
+    let database = Postgres::own();
+    let patience = Duration::from_secs(5);
+    let server = serve(&world, &database.database(), "", "[limits]\ntoken_wait = \"5s\"").await;
+    let (address, alice, bob) = (server.proxy().to_string(), world.alice(), world.bob());
+    assert_eq!(get(&address, &alice, "bitbucket").await.0, 200);
+    database.freeze();
+    let begun = world.clock.instant();
+    assert_eq!(get(&address, &alice, "bitbucket").await.0, 200, "held in memory");
+    assert_eq!(get(&address, &bob, "google").await, (503, "store_unavailable".to_owned()));
+    assert!(world.clock.instant() - begun < patience, "whoever waits is told before their patience ends");
+    assert_eq!(readiness(&server, 503).await, "not ready: no answer from the store\n");
+    database.thaw();
+    readiness(&server, 200).await;
+    // Callers share a failure for a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(get(&address, &bob, "google").await.0, 200);
+    world.clock.advance(Duration::from_secs(3601));
+    assert_eq!(get(&address, &alice, "bitbucket").await.0, 200);
+    assert_eq!((world.bitbucket.refreshes(), world.bitbucket.reuses()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_sleeps_beyond_its_lease_does_not_spend_what_a_neighbour_has_spent() {
     let life = Duration::from_secs(1);
     let bitbucket = ProviderSettings { behaviour: Behaviour::Rotates { life }, ..WorldSettings::default().bitbucket };
