@@ -19,6 +19,12 @@ pub enum StoreError {
     Seal,
 }
 
+impl StoreError {
+    pub(super) fn newer() -> Self {
+        Self::Unreadable("it was written by a newer version of this program".to_owned())
+    }
+}
+
 /// Why a store gives no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Outage {

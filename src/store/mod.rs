@@ -117,23 +117,35 @@ impl Store {
         self.0.ring.is_some()
     }
 
-    /// The row at `key`. One that is damaged is set aside, with its reason in the log, and is not there from then on.
+    /// The row at `key`. One that is damaged is set aside, see [`Store::set_aside`].
     ///
     /// # Errors
-    /// [`StoreError`]; also when the row is sealed with a key that is not in the ring, since another replica may have it.
+    /// [`StoreError`]; also when the row is sealed with a key that is not in the ring or by a newer version, since another
+    /// replica may have what it takes to read it.
     pub async fn read(&self, key: &Key) -> Result<Option<Row>, StoreError> {
         let Some(row) = self.ask(self.0.backend.read(key)).await? else { return Ok(None) };
-        let Some(ring) = &self.0.ring else {
-            return Ok(Some(Row { generation: row.generation, content: row.sealed }));
-        };
-        match ring.open(key, row.generation, &row.sealed) {
+        match self.unseal(key, &row) {
             Unsealed::Content(content) => Ok(Some(Row { generation: row.generation, content })),
             Unsealed::UnknownKey => Err(StoreError::UnknownKey),
+            Unsealed::Newer => Err(StoreError::newer()),
             Unsealed::Damaged(reason) => {
-                tracing::warn!(connection = %key.connection, reason, "a stored record was set aside");
-                self.ask(self.0.backend.set_aside(key, &row, reason)).await?;
+                self.put_aside(key, &row, reason).await?;
                 Ok(None)
             }
+        }
+    }
+
+    /// Sets a row aside of which nothing can be made, if it is still that of `generation`: it is kept for the operator
+    /// with the `reason`, which the log tells too, and for everybody else it is not there from then on.
+    ///
+    /// Not for a row that a newer version has written: that one can make something of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_aside(&self, key: &Key, generation: u64, reason: &str) -> Result<(), StoreError> {
+        match self.ask(self.0.backend.read(key)).await? {
+            Some(row) if row.generation == generation => self.put_aside(key, &row, reason).await,
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -194,40 +206,56 @@ impl Store {
     pub async fn list(&self, after: Option<&Key>, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let rows = self.ask(self.0.backend.list(after, limit)).await?;
         let open = |(key, row): (Key, SealedRow)| {
-            let unsealed = self.0.ring.as_ref().map(|ring| ring.open(&key, row.generation, &row.sealed));
-            let is_readable = unsealed.is_none_or(|unsealed| matches!(unsealed, Unsealed::Content(_)));
+            let is_readable = matches!(self.unseal(&key, &row), Unsealed::Content(_));
             Entry { key, generation: row.generation, updated: row.updated, is_readable }
         };
         Ok(rows.into_iter().map(open).collect())
     }
 
-    /// Deletes the rows of a subject, of a connection, or of both together. Tells how many.
+    /// Deletes the rows of a subject, of a connection, or of both together, and what of theirs was set aside. Tells how
+    /// many.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]. Some may be deleted then.
     pub async fn forget(&self, subject: Option<&str>, connection: Option<&str>) -> Result<u64, StoreError> {
-        self.ask(self.0.backend.forget(subject, connection)).await
+        let mut count = 0;
+        loop {
+            match self.ask(self.0.backend.forget(subject, connection)).await? {
+                0 => return Ok(count),
+                some => count += some,
+            }
+        }
     }
 
     /// Seals every row with the first key of the ring. Tells how many were not. Safe beside replicas that serve.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; also when there is a row that cannot be read: all others are sealed anew then, and the keys that
+    /// were in use so far are needed still.
     pub async fn rekey(&self) -> Result<u64, StoreError> {
         let Some(ring) = &self.0.ring else { return Ok(0) };
-        let (mut after, mut count) = (None, 0);
+        let (mut after, mut count, mut unread) = (None, 0, None);
         loop {
             let rows = self.ask(self.0.backend.list(after.as_ref(), PAGE)).await?;
             let Some((last, _)) = rows.last() else { break };
             after = Some(last.clone());
-            for (key, row) in rows {
-                if let Some(sealed) = ring.reseal(&key, row.generation, &row.sealed)? {
-                    // Whoever wrote it meanwhile has sealed it with a key of theirs, the first of their ring.
-                    count += u64::from(self.ask(self.0.backend.reseal(&key, &row, &sealed)).await?);
+            for (key, row) in rows.iter().filter(|(_, row)| !ring.is_current(&row.sealed)) {
+                match self.unseal(key, row) {
+                    Unsealed::Content(content) => {
+                        let sealed = ring.seal(key, row.generation, &content)?;
+                        // Whoever wrote it meanwhile has sealed it with a key of theirs, the first of their ring.
+                        count += u64::from(self.ask(self.0.backend.reseal(key, row, &sealed)).await?);
+                    }
+                    Unsealed::UnknownKey => unread = Some(StoreError::UnknownKey),
+                    Unsealed::Newer => unread = Some(StoreError::newer()),
+                    Unsealed::Damaged(reason) => self.put_aside(key, row, reason).await?,
                 }
             }
         }
-        // From here on the other keys can go.
+        if let Some(error) = unread {
+            return Err(error);
+        }
+        // Last: from here on the other keys can go.
         let mark = ring.mark()?;
         self.ask(self.0.backend.replace_mark(&mark)).await?;
         Ok(count)
@@ -247,6 +275,18 @@ impl Store {
         self.ask(self.0.backend.mark()).await.map(drop)
     }
 
+    fn unseal(&self, key: &Key, row: &SealedRow) -> Unsealed {
+        match &self.0.ring {
+            Some(ring) => ring.open(key, row.generation, &row.sealed),
+            None => Unsealed::Content(row.sealed.clone()),
+        }
+    }
+
+    async fn put_aside(&self, key: &Key, row: &SealedRow, reason: &str) -> Result<(), StoreError> {
+        tracing::warn!(connection = %key.connection, reason, "a stored record was set aside");
+        self.ask(self.0.backend.set_aside(key, row, reason)).await
+    }
+
     /// Waits for an answer, and not for ever.
     async fn ask<T>(&self, mut answer: Answer<'_, T>) -> Result<T, StoreError> {
         for patience in [PATIENCE, LAST_LOOK] {
@@ -263,10 +303,11 @@ impl Store {
         let fresh = ring.mark()?;
         self.ask(self.0.backend.leave_mark(&fresh)).await?;
         let mark = self.ask(self.0.backend.mark()).await?;
-        if !mark.is_some_and(|mark| ring.opens_mark(&mark)) {
-            return Err(OpenError::WrongKeys);
+        match mark.map(|mark| ring.open_mark(&mark)) {
+            Some(Unsealed::Content(_)) => Ok(()),
+            Some(Unsealed::Newer) => Err(StoreError::newer().into()),
+            Some(Unsealed::UnknownKey | Unsealed::Damaged(_)) | None => Err(OpenError::WrongKeys),
         }
-        Ok(())
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) enum Unsealed {
     Content(Vec<u8>),
     /// No key of the ring has the id that it names.
     UnknownKey,
+    /// In a format that is not known yet.
+    Newer,
     Damaged(&'static str),
 }
 
@@ -66,21 +68,18 @@ impl Ring {
         self.open_as(&context(key, generation), sealed)
     }
 
-    /// The row sealed with the first key, if it is whole and not yet.
-    pub(super) fn reseal(&self, key: &Key, generation: u64, sealed: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let is_current = self.0.first().is_some_and(|first| sealed.get(1..=ID_LEN) == Some(&first.id));
-        match self.open(key, generation, sealed) {
-            Unsealed::Content(content) if !is_current => self.seal(key, generation, &content).map(Some),
-            Unsealed::Content(_) | Unsealed::UnknownKey | Unsealed::Damaged(_) => Ok(None),
-        }
+    /// Whether the first key has sealed it.
+    pub(super) fn is_current(&self, sealed: &[u8]) -> bool {
+        self.0.first().is_some_and(|first| sealed.get(1..=ID_LEN) == Some(&first.id))
     }
 
     pub(super) fn mark(&self) -> Result<Vec<u8>, StoreError> {
         self.seal_as(MARK, MARK)
     }
 
-    pub(super) fn opens_mark(&self, mark: &[u8]) -> bool {
-        matches!(self.open_as(MARK, mark), Unsealed::Content(content) if content == MARK)
+    /// Opens what [`Ring::mark`] has sealed.
+    pub(super) fn open_mark(&self, mark: &[u8]) -> Unsealed {
+        self.open_as(MARK, mark)
     }
 
     fn seal_as(&self, context: &[u8], content: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -95,7 +94,11 @@ impl Ring {
     }
 
     fn open_as(&self, context: &[u8], sealed: &[u8]) -> Unsealed {
-        let Some((&FORMAT, rest)) = sealed.split_first() else { return Unsealed::Damaged("its format is unknown") };
+        let rest = match sealed.split_first() {
+            Some((&FORMAT, rest)) => rest,
+            Some((format, _)) if *format > FORMAT => return Unsealed::Newer,
+            Some(_) | None => return Unsealed::Damaged("it has no format"),
+        };
         let Some((id, rest)) = rest.split_first_chunk::<ID_LEN>() else { return Unsealed::Damaged("it is too short") };
         let Some((nonce, text)) = rest.split_first_chunk::<NONCE_LEN>() else {
             return Unsealed::Damaged("it is too short");

@@ -39,6 +39,8 @@ impl Drop for Guard {
     }
 }
 
+/// Rows that one statement deletes.
+const FORGOTTEN_AT_ONCE: u32 = 500;
 /// The columns of a key, in the order of its parts.
 const KEY: &str = "tenant, subject, connection, account, audience";
 /// The row that a key names.
@@ -183,9 +185,19 @@ impl Backend for Sql {
 
     fn forget<'call>(&'call self, subject: Option<&'call str>, connection: Option<&'call str>) -> Answer<'call, u64> {
         Box::pin(async move {
-            let sql = "DELETE FROM grants WHERE ($1 = '' OR subject = $1) AND ($2 = '' OR connection = $2)";
-            let query = sqlx::query(sql).bind(subject.unwrap_or_default()).bind(connection.unwrap_or_default());
-            Ok(query.execute(&self.pool).await?.rows_affected())
+            let is_meant = "($1 = '' OR subject = $1) AND ($2 = '' OR connection = $2)";
+            // Not all at once: what is everybody's would take longer than a statement may.
+            let some = format!(
+                "DELETE FROM grants WHERE ({KEY}) IN (SELECT {KEY} FROM grants WHERE {is_meant} LIMIT {FORGOTTEN_AT_ONCE})"
+            );
+            let aside = format!("DELETE FROM set_aside WHERE {is_meant}");
+            let mut count = 0;
+            for sql in [some, aside] {
+                let query = sqlx::query(sqlx::AssertSqlSafe(sql));
+                let query = query.bind(subject.unwrap_or_default()).bind(connection.unwrap_or_default());
+                count += query.execute(&self.pool).await?.rows_affected();
+            }
+            Ok(count)
         })
     }
 

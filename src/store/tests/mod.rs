@@ -11,6 +11,7 @@ use super::*;
 use crate::config::StorePlace;
 use crate::secret::Secret;
 
+mod damage;
 mod outage;
 
 #[path = "../../../tests/it/support/postgres.rs"]
@@ -216,28 +217,6 @@ async fn connect(place: &StorePlace) -> AnyConnection {
         StorePlace::Postgres(url) => url.expose().to_owned(),
     };
     AnyConnection::connect(&url).await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_in_anothers_place_or_put_back_or_damaged_is_set_aside() {
-    for (place, cut) in [(file(), "X'0102'"), (database(), "'\\x0102'")] {
-        let store = open(&place, &[FIRST]).await.unwrap();
-        for subject in ["a", "b", "c"] {
-            assert!(store.swap(&key(subject, "github"), 0, &row(1, subject)).await.unwrap());
-        }
-        tamper(
-            &place,
-            "UPDATE grants SET sealed = (SELECT sealed FROM grants WHERE subject = 'a') WHERE subject = 'b'",
-        )
-        .await;
-        tamper(&place, "UPDATE grants SET generation = 7 WHERE subject = 'c'").await;
-        assert_eq!(store.read(&key("b", "github")).await.unwrap(), None);
-        assert_eq!(store.read(&key("c", "github")).await.unwrap(), None);
-        assert!(store.swap(&key("b", "github"), 0, &row(1, "begun anew")).await.unwrap());
-        tamper(&place, &format!("UPDATE grants SET sealed = {cut} WHERE subject = 'a'")).await;
-        assert_eq!(store.read(&key("a", "github")).await.unwrap(), None);
-        assert_eq!(store.read(&key("b", "github")).await.unwrap(), Some(row(1, "begun anew")));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

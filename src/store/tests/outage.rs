@@ -151,7 +151,7 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
     let key = |number: usize| key(&format!("{number}"), "github");
     let content = "x".repeat(100_000);
     if let Some(path) = option_env_at_run_time(INSIDE) {
-        let store = open(&StorePlace::Sqlite(path.into()), &[FIRST]).await.unwrap();
+        let store = open(&StorePlace::Sqlite(path), &[FIRST]).await.unwrap();
         let mut failed = 0;
         for number in 5..50 {
             failed += usize::from(store.swap(&key(number), 0, &row(1, &content)).await.is_err());
