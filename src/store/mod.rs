@@ -48,7 +48,7 @@ const PAGE: u32 = 500;
 /// A row, readable.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Counts the writes; the first is 1.
+    /// Grows with each write; never 0.
     pub generation: u64,
     /// What was written.
     pub content: Vec<u8>,
@@ -58,7 +58,7 @@ pub struct Row {
 pub struct Entry {
     /// What it is about.
     pub key: Key,
-    /// How often it was written.
+    /// Grows with each write.
     pub generation: u64,
     /// When it was written last, in Unix microseconds.
     pub updated: i64,

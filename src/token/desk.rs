@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::grant::Grant;
+use super::grant::{DecodeError, Grant};
 use crate::clock::Clock;
 use crate::store::{Key, Store, StoreError};
 
@@ -51,10 +51,19 @@ impl<'store> Desk<'store> {
         }
     }
 
+    /// Writes the record, if there is none.
+    pub(super) async fn create(&mut self, first: Grant) -> Result<bool, StoreError> {
+        self.put(0, first).await
+    }
+
     /// Writes the record, if the one before it is still there.
     pub(super) async fn swap(&mut self, next: Grant) -> Result<bool, StoreError> {
+        self.put(next.generation - 1, next).await
+    }
+
+    async fn put(&mut self, expected: u64, next: Grant) -> Result<bool, StoreError> {
         match self {
-            Self::Stored(Stored { store, key, .. }) => store.swap(key, next.generation - 1, &next.row()).await,
+            Self::Stored(Stored { store, key, .. }) => store.swap(key, expected, &next.row()).await,
             Self::Loose(grant) => {
                 *grant = Some(next);
                 Ok(true)
@@ -105,11 +114,50 @@ impl<'store> Desk<'store> {
 impl Stored<'_> {
     async fn read(&self) -> Result<Option<Grant>, StoreError> {
         let Some(row) = self.store.read(self.key).await? else { return Ok(None) };
-        let grant = Grant::decode(row.generation, &row.content);
-        grant.map(Some).map_err(|error| StoreError::Unreadable(error.to_string()))
+        match Grant::decode(row.generation, &row.content) {
+            Ok(grant) => Ok(Some(grant)),
+            Err(error @ DecodeError::Newer) => Err(StoreError::Unreadable(error.to_string())),
+            // What the tenant holds is a beginning still.
+            Err(error @ DecodeError::Damaged) => {
+                self.store.set_aside(self.key, row.generation, &error.to_string()).await?;
+                Ok(None)
+            }
+        }
     }
 
     fn name(&self) -> String {
         format!("grant {}", self.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::Row;
+
+    #[tokio::test]
+    async fn a_record_that_says_nothing_is_set_aside_and_a_newer_one_is_left_alone() {
+        let clock = Clock::system();
+        let store = Store::memory(&clock);
+        let part = |text: &str| Arc::from(text);
+        let key = Key {
+            tenant: part("t"),
+            subject: part("s"),
+            connection: part("c"),
+            account: part("a"),
+            audience: part(""),
+        };
+        let desk = Desk::stored(&store, &key, &clock, String::new(), Duration::ZERO);
+        let newer = Row { generation: 7, content: br#"{"layout":9}"#.to_vec() };
+        assert!(store.swap(&key, 0, &newer).await.unwrap());
+        assert!(matches!(desk.read().await, Err(StoreError::Unreadable(_))));
+        assert!(store.read(&key).await.unwrap().is_some_and(|row| row == newer));
+
+        let nonsense = Row { generation: 8, content: b"nonsense".to_vec() };
+        assert!(store.swap(&key, 7, &nonsense).await.unwrap());
+        assert_eq!(desk.read().await.unwrap(), None);
+        assert!(store.read(&key).await.unwrap().is_none(), "it is in the way still");
     }
 }

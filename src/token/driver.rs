@@ -153,6 +153,7 @@ impl Driver {
     async fn act(&self, key: &Key, endpoint: &Endpoint, desk: &mut Desk<'_>, act: Act) -> Result<Heard, StoreError> {
         Ok(match act {
             Act::Read => Heard::Row(desk.read().await?),
+            Act::Create(grant) => Heard::Swapped(desk.create(grant).await?),
             Act::Swap(grant) => Heard::Swapped(desk.swap(grant).await?),
             Act::Lease => Heard::Leased(desk.lease().await?),
             Act::Send(_) if !desk.has_time_for(endpoint.timeout) => Heard::TooLate,

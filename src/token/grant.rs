@@ -33,7 +33,7 @@ const LAYOUT: u8 = 1;
 /// One grant, as one state of its record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Grant {
-    /// Counts the writes of the record.
+    /// Grows with each write of the record.
     pub(super) generation: u64,
     pub(super) access: Option<Access>,
     /// The newest refresh token.
@@ -180,11 +180,13 @@ impl Terms {
 }
 
 impl Grant {
-    /// The first record of a grant: what the tenant holds, if it holds anything.
+    /// The first record of a grant: what the tenant holds, if it holds anything. Its generation is the time, so that a
+    /// grant that was forgotten and begins anew does not come by generations that somebody still remembers.
     pub(super) fn new(seed: &Seed, now: Timestamp) -> Option<Self> {
+        let generation = now.unix_millis().max(1);
         (seed.access.is_some() || seed.refresh.is_some()).then(|| Self {
-            generation: 1,
-            access: seed.access(1, now),
+            generation,
+            access: seed.access(generation, now),
             refresh: seed.refresh.clone(),
             scope: None,
             state: State::Active,

@@ -21,7 +21,9 @@ use crate::secret::Secret;
 pub(super) enum Act {
     /// Read the record. → [`Heard::Row`]
     Read,
-    /// Write this record, if the one before it is still there (none before the first). → [`Heard::Swapped`]
+    /// Write this record, if there is none. → [`Heard::Swapped`]
+    Create(Grant),
+    /// Write this record, if the one before it is still there. → [`Heard::Swapped`]
     Swap(Grant),
     /// Take the lease on the record. → [`Heard::Leased`]
     Lease,
@@ -196,7 +198,10 @@ impl Renewal {
             }
             (Some(grant), _) => self.decide(grant, now),
             (None, seed) => match seed.as_ref().and_then(|seed| Grant::new(seed, now)) {
-                Some(grant) => self.write(grant),
+                Some(grant) => {
+                    self.stage = Stage::Writing(grant.clone());
+                    Act::Create(grant)
+                }
                 None => Act::End(End::Nothing),
             },
         }

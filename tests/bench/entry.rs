@@ -31,6 +31,7 @@ mod keys;
 mod load;
 mod load_h2;
 mod measure;
+#[expect(dead_code, reason = "the tests need more of it")]
 #[path = "../it/support/postgres.rs"]
 mod postgres;
 mod rig;

@@ -65,7 +65,7 @@ fn an_exchange_needs_a_token_that_still_lives() {
 #[test]
 fn a_refused_token_is_renewed_and_a_newer_one_is_not() {
     let first = grant("a", "r");
-    let refused = Demand { refused: Some(1), ..Demand::default() };
+    let refused = Demand { refused: Some(first.generation), ..Demand::default() };
     assert_eq!(first.step(now(), KEEPS, refused), Step::Renew);
     let second = first.succeed(&granted("b", "s", Some(HOUR)), KEEPS, now());
     assert_eq!(second.step(now(), KEEPS, refused), Step::Use);

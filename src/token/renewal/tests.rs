@@ -179,6 +179,7 @@ impl World {
         let (mut renewal, act) = self.replicas[index].running.take()?;
         let heard = match act {
             Act::Read => Heard::Row(self.row.clone()),
+            Act::Create(grant) => Heard::Swapped(self.row.is_none() && self.row.replace(grant).is_none()),
             Act::Swap(grant) => Heard::Swapped(self.swap(grant)),
             Act::Lease => {
                 let is_ours = *self.lease.get_or_insert(index) == index;
@@ -217,7 +218,7 @@ impl World {
     }
 
     fn swap(&mut self, grant: Grant) -> bool {
-        if self.row.as_ref().map_or(0, |row| row.generation) + 1 != grant.generation {
+        if self.row.as_ref().map(|row| row.generation + 1) != Some(grant.generation) {
             return false;
         }
         if let Some(old) = &self.row
