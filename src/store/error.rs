@@ -56,6 +56,18 @@ pub enum OpenError {
         /// The newest that is known here.
         known: i64,
     },
+    /// There are no tables, or those of an older version.
+    #[error("there is no store of this version yet; `idp-proxy serve` makes it")]
+    NotPrepared,
+    /// There is no such file.
+    #[error("there is no store at {}; `idp-proxy serve` makes it", .0.display())]
+    Missing(PathBuf),
+    /// The address of a PostgreSQL has a parameter that nobody knows, which may be a piece of a password.
+    #[error(
+        "the url of the store has a parameter that is not known; known are {}. A `?` in a password is written %3F",
+        super::postgres::PARAMETERS.join(", ")
+    )]
+    UnknownParameter,
     /// The file is being served from.
     #[error("{} is in use by another process: one idp-proxy serves from an SQLite file; use PostgreSQL for more", .0.display())]
     InUse(PathBuf),

@@ -48,7 +48,9 @@ const PAGE: u32 = 500;
 /// A row, readable.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Grows with each write; never 0.
+    /// Grows with each write. A row that was forgotten and is begun anew must not come to a generation that it has had
+    /// before: whoever remembers that one would take the new row for the old. So the first generation is the time in
+    /// milliseconds, which runs ahead of any number of writes.
     pub generation: u64,
     /// What was written.
     pub content: Vec<u8>,
@@ -92,7 +94,7 @@ impl Store {
         Self(Arc::new(Inner { backend: Box::new(Memory::new(clock)), ring: None }))
     }
 
-    /// Opens the store that is configured, brings its tables up to date and tries the keys.
+    /// Opens the store that is configured and tries the keys. Whoever serves makes it, and brings its tables up to date.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was overwritten.
@@ -101,7 +103,7 @@ impl Store {
         let opening = async {
             Ok::<_, OpenError>(match &settings.place {
                 config::StorePlace::Sqlite(path) => sqlite::open(path, purpose).await?,
-                config::StorePlace::Postgres(url) => postgres::open(url).await?,
+                config::StorePlace::Postgres(url) => postgres::open(url, purpose).await?,
             })
         };
         let opened = tokio::time::timeout(OPENING, opening).await;
@@ -344,7 +346,11 @@ fn from_micros(number: i64) -> Duration {
 impl From<OpenError> for io::Error {
     fn from(error: OpenError) -> Self {
         let kind = match error {
-            OpenError::BadKey | OpenError::WrongKeys => io::ErrorKind::InvalidInput,
+            OpenError::BadKey
+            | OpenError::WrongKeys
+            | OpenError::UnknownParameter
+            | OpenError::NotPrepared
+            | OpenError::Missing(_) => io::ErrorKind::InvalidInput,
             OpenError::Newer { .. }
             | OpenError::InUse(_)
             | OpenError::File { .. }

@@ -10,17 +10,34 @@ use tokio::sync::broadcast;
 
 use super::schema::Dialect;
 use super::sql::{Guard, Sql};
-use super::{Key, OpenError, PATIENCE, STATEMENT};
+use super::{Key, OpenError, PATIENCE, Purpose, STATEMENT};
 use crate::secret::Secret;
 
 const DIALECT: Dialect = Dialect {
     now: "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
     larger: "GREATEST",
+    text: "TEXT COLLATE \"C\"",
     bytes: "BYTEA",
+    is_there: "SELECT 1 AS found FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'versions'",
     // Whoever waits for another's tables may wait longer than for a row.
     exclude: Some("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7242196402115)"),
     notify: Some("SELECT pg_notify('idp_proxy', $1)::text"),
 };
+/// What an address may say behind its `?`.
+pub(super) const PARAMETERS: [&str; 12] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
 const CHANNEL: &str = "idp_proxy";
 /// Connections of one process. A renewal holds one for a few milliseconds.
 const CONNECTIONS: u32 = 16;
@@ -32,7 +49,10 @@ const LISTEN_PAUSE: Duration = Duration::from_secs(2);
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Opens the database at `url`, and listens for other replicas' changes.
-pub(super) async fn open(url: &Secret) -> Result<Sql, OpenError> {
+pub(super) async fn open(url: &Secret, purpose: Purpose) -> Result<Sql, OpenError> {
+    if !has_known_parameters(url) {
+        return Err(OpenError::UnknownParameter);
+    }
     sqlx::any::install_default_drivers();
     let settings = format!("SET statement_timeout = {}", STATEMENT.as_millis());
     let set_up = AnyPoolOptions::new()
@@ -49,9 +69,17 @@ pub(super) async fn open(url: &Secret) -> Result<Sql, OpenError> {
         })
         .after_release(|connection, _| Box::pin(is_alive(connection)));
     let pool = set_up.connect(url.expose()).await?;
-    let sql = Sql::open(pool, DIALECT).await?;
+    let sql = Sql::open(pool, DIALECT, purpose).await?;
     let listener = tokio::spawn(listen(url.clone(), sql.news())).abort_handle();
     Ok(sql.with(Guard::Listener(listener)))
+}
+
+/// Whether sqlx knows every parameter of the address. It ignores what it does not know, and writes key and value into the
+/// log: a misspelt `sslmode` would go unnoticed, and a password with a `?` in it would not.
+fn has_known_parameters(url: &Secret) -> bool {
+    let query = url.expose().split_once('?').map_or("", |(_, query)| query);
+    let mut names = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split('=').next().unwrap_or(pair));
+    names.all(|name| PARAMETERS.contains(&name))
 }
 
 /// A connection whose answer was given up waits for it still, and is thrown away if that never comes: otherwise a

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::backend::{Answer, Backend, SealedRow};
 use super::schema::{self, Dialect};
-use super::{HINTS, Key, OpenError, StoreError, from_micros, micros, signed, unsigned};
+use super::{HINTS, Key, OpenError, Purpose, StoreError, from_micros, micros, signed, unsigned};
 
 /// An open database.
 pub(super) struct Sql {
@@ -47,9 +47,9 @@ const KEY: &str = "tenant, subject, connection, account, audience";
 const HERE: &str = "tenant = $1 AND subject = $2 AND connection = $3 AND account = $4 AND audience = $5";
 
 impl Sql {
-    /// Brings the tables up to date.
-    pub(super) async fn open(pool: AnyPool, dialect: Dialect) -> Result<Self, OpenError> {
-        schema::update(&pool, dialect).await?;
+    /// The database behind `pool`, once its tables are those of this version.
+    pub(super) async fn open(pool: AnyPool, dialect: Dialect, purpose: Purpose) -> Result<Self, OpenError> {
+        schema::prepare(&pool, dialect, purpose).await?;
         Ok(Self { pool, dialect, changes: broadcast::channel(HINTS).0, _guard: None })
     }
 

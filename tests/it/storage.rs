@@ -90,10 +90,15 @@ async fn a_store_that_hangs_is_one_that_is_down() {
     let server = serve(&world, &database.database(), "", "[limits]\ntoken_wait = \"5s\"").await;
     let (address, alice, bob) = (server.proxy().to_string(), world.alice(), world.bob());
     assert_eq!(get(&address, &alice, "bitbucket").await.0, 200);
+    world.tenant.add_user(User::new("auth0|carol").with(Identity::new("bitbucket", "3")));
+    assert!(world.tenant.sign_in("auth0|carol", "bitbucket"));
     database.freeze();
     let begun = world.clock.instant();
     assert_eq!(get(&address, &alice, "bitbucket").await.0, 200, "held in memory");
-    assert_eq!(get(&address, &bob, "google").await, (503, "store_unavailable".to_owned()));
+    assert_eq!(get(&address, &bob, "google").await.0, 200, "needs no store, and does not wait for one for ever");
+    assert!(world.clock.instant() - begun < patience);
+    let (begun, carol) = (world.clock.instant(), world.tenant.token_for("auth0|carol"));
+    assert_eq!(get(&address, &carol, "bitbucket").await, (503, "store_unavailable".to_owned()));
     assert!(world.clock.instant() - begun < patience, "whoever waits is told before their patience ends");
     assert_eq!(readiness(&server, 503).await, "not ready: no answer from the store\n");
     database.thaw();

@@ -23,7 +23,7 @@ fn bytes(place: &StorePlace, hex: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_in_anothers_place_or_put_back_or_damaged_is_set_aside() {
-    for (place, cut) in [(file(), "X'0102'"), (database(), "'\\x0102'")] {
+    for (place, cut) in [(file().await, "X'0102'"), (database(), "'\\x0102'")] {
         let store = open(&place, &[FIRST]).await.unwrap();
         for subject in ["a", "b", "c"] {
             assert!(store.swap(&key(subject, "github"), 0, &row(1, subject)).await.unwrap());
@@ -45,7 +45,7 @@ async fn a_row_in_anothers_place_or_put_back_or_damaged_is_set_aside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_set_aside_is_kept_with_its_reason_until_it_is_forgotten() {
-    for place in [file(), database()] {
+    for place in [file().await, database()] {
         let store = open(&place, &[FIRST]).await.unwrap();
         let key = key("a", "github");
         assert!(store.swap(&key, 0, &row(7, "no record")).await.unwrap());
@@ -64,7 +64,7 @@ async fn what_is_set_aside_is_kept_with_its_reason_until_it_is_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_newer_version_has_sealed_is_left_to_it() {
-    for place in [file(), database()] {
+    for place in [file().await, database()] {
         let store = open(&place, &[FIRST]).await.unwrap();
         let key = key("a", "github");
         assert!(store.swap(&key, 0, &row(1, "old")).await.unwrap());
@@ -86,7 +86,7 @@ async fn what_a_newer_version_has_sealed_is_left_to_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_rests_in_clear() {
-    let place = file();
+    let place = file().await;
     let StorePlace::Sqlite(path) = &place else { panic!() };
     let store = open(&place, &[FIRST]).await.unwrap();
     assert!(store.swap(&key("a", "github"), 0, &row(1, "gho_canary0123456789")).await.unwrap());
@@ -109,7 +109,7 @@ async fn replicas_may_open_an_empty_database_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_rows_are_sealed_anew_and_forgotten() {
     const ROWS: usize = 1200;
-    for place in [file(), database()] {
+    for place in [file().await, database()] {
         let store = open(&place, &[SECOND, FIRST]).await.unwrap();
         assert!(store.swap(&key("kept", "google"), 0, &row(1, "kept")).await.unwrap());
         for number in 0..ROWS {

@@ -82,7 +82,7 @@ async fn a_server_that_is_gone_is_an_error_soon_and_back_when_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_or_a_file_that_somebody_holds_is_given_up_for_certain() {
     for (place, hold) in
-        [(file(), "BEGIN IMMEDIATE"), (database(), "BEGIN; LOCK TABLE grants IN ACCESS EXCLUSIVE MODE")]
+        [(file().await, "BEGIN IMMEDIATE"), (database(), "BEGIN; LOCK TABLE grants IN ACCESS EXCLUSIVE MODE")]
     {
         let store = open(&place, &[FIRST]).await.unwrap();
         let mut holds = connect(&place).await;
@@ -160,7 +160,7 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
         assert_eq!(store.read(&key(0)).await.unwrap(), Some(row(1, &content)));
         return;
     }
-    let place = file();
+    let place = file().await;
     let StorePlace::Sqlite(path) = &place else { panic!() };
     let store = open(&place, &[FIRST]).await.unwrap();
     for number in 0..5 {
