@@ -44,6 +44,7 @@ fn blocks() -> Vec<Block> {
 fn every_piece_of_configuration_has_no_faults() {
     let env = std::collections::BTreeMap::from([
         ("AUTH0_CLIENT_SECRET", "hunter2"),
+        ("AUTH0_VAULT_SECRET", "hunter2"),
         ("BITBUCKET_CLIENT_SECRET", "hunter2"),
         ("IDP_PROXY_STORE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
     ]);

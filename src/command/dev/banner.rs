@@ -82,6 +82,7 @@ fn calls(headers: &HeaderFiles, proxy: SocketAddr) -> String {
          \x20 curl -H '@{alice}' http://github.localhost:{port}/user\n\
          \x20 curl -H '@{alice}' http://{proxy}/proxy/google/user\n\
          \x20 curl -H '@{alice}' -d hello http://{proxy}/proxy/bitbucket/echo\n\
+         \x20 curl -H '@{bob}' http://{proxy}/proxy/google/user    # from Token Vault\n\
          \x20 curl -H '@{bob}' http://{proxy}/proxy/bitbucket/user    # not connected: what a refusal looks like\n",
     )
 }
