@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config;
 
 mod backend;
@@ -60,12 +60,10 @@ pub struct Row {
 pub struct Entry {
     /// What it is about.
     pub key: Key,
-    /// Grows with each write.
-    pub generation: u64,
-    /// When it was written last, in Unix microseconds.
-    pub updated: i64,
-    /// Whether a key of the ring opens it.
-    pub is_readable: bool,
+    /// When it was written last, by the store's clock.
+    pub updated: Timestamp,
+    /// The row, or why it cannot be read.
+    pub row: Result<Row, StoreError>,
 }
 
 /// A handle to the store; clones lead to the same one.
@@ -208,8 +206,13 @@ impl Store {
     pub async fn list(&self, after: Option<&Key>, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let rows = self.ask(self.0.backend.list(after, limit)).await?;
         let open = |(key, row): (Key, SealedRow)| {
-            let is_readable = matches!(self.unseal(&key, &row), Unsealed::Content(_));
-            Entry { key, generation: row.generation, updated: row.updated, is_readable }
+            let opened = match self.unseal(&key, &row) {
+                Unsealed::Content(content) => Ok(Row { generation: row.generation, content }),
+                Unsealed::UnknownKey => Err(StoreError::UnknownKey),
+                Unsealed::Newer => Err(StoreError::newer()),
+                Unsealed::Damaged(reason) => Err(StoreError::Unreadable(reason.to_owned())),
+            };
+            Entry { key, updated: Timestamp::from_unix_millis(unsigned(row.updated) / 1000), row: opened }
         };
         Ok(rows.into_iter().map(open).collect())
     }

@@ -25,12 +25,14 @@ mod keeper;
 mod record;
 mod renewal;
 mod source;
+mod summary;
 mod users;
 mod worlds;
 
 pub use access::AccessToken;
 pub use endpoint::Class;
 pub use error::TokenError;
+pub use summary::Summary;
 
 use access::Origin;
 use driver::Driver;

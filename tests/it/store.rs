@@ -48,7 +48,8 @@ async fn grants_are_listed_forgotten_and_sealed_anew_beside_a_proxy_that_serves(
     assert!(text.contains(ALICE) && text.contains("bitbucket") && !text.contains(&token), "{text}");
     let json: serde_json::Value = serde_json::from_str(&out(&store(&config, &["list", "--json"]).await)).unwrap();
     assert_eq!(json[0]["connection"], "bitbucket");
-    assert_eq!((json[1]["subject"].as_str(), json[1]["readable"].as_bool()), (Some(ALICE), Some(true)));
+    assert_eq!((json[1]["subject"].as_str(), json[1]["state"].as_str()), (Some(ALICE), Some("active")));
+    assert!(json[1]["expires"].is_string() && text.contains("active, expires in "), "{text}");
 
     let fresh = out(&tokio::task::spawn_blocking(|| idp_proxy(&["store", "keygen"]).output().unwrap()).await.unwrap());
     let config = write(&folder, &toml(&format!("[\"{}\", \"{KEY}\"]", fresh.trim())));
@@ -86,6 +87,38 @@ async fn a_wrong_key_does_not_start_and_says_what_to_do() {
     }
     let config = write(&folder, &world.proxy_toml("127.0.0.1:0", &store_url, KEY));
     assert_eq!(out(&store(&config, &["list"]).await), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_path_is_told_and_makes_nothing() {
+    let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
+    let folder = child::folder();
+    let config = write(&folder, &world.proxy_toml("127.0.0.1:0", "sqlite:mistyped.db", KEY));
+    for arguments in [&["list"][..], &["rekey"], &["forget", "--subject", ALICE]] {
+        let output = store(&config, arguments).await;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains("there is no store at") && told.contains("mistyped.db"), "{told}");
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "the configuration alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_of_a_database_is_nowhere_to_be_read() {
+    let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
+    for (address, code) in [
+        ("postgres://proxy:canary1@127.0.0.1:1/canary2?application_name=canary3", 1),
+        ("postgres://proxy:ca?canary1=canary2@127.0.0.1:1/canary3", 2),
+        ("postgres://proxy:canary1@127.0.0.1:1/canary2?passwd=canary3", 2),
+    ] {
+        let folder = child::folder();
+        std::fs::write(folder.join("proxy.toml"), world.proxy_toml("127.0.0.1:0", address, KEY)).unwrap();
+        let mut command = idp_proxy(&["serve"]);
+        command.env("IDP_PROXY_LOG", "trace").env("RUST_LOG", "trace");
+        let mut child = Child::spawn_in(command, folder);
+        assert_eq!(child.exit().await.code(), Some(code), "{}", child.log());
+        assert!(!child.log().contains("canary") && !child.out().contains("canary"), "{}", child.log());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
