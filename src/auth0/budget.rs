@@ -63,18 +63,19 @@ struct Pace {
 }
 
 impl Budget {
-    /// `store`: where replicas share what `management_rps` allows; alone, this process keeps count by itself.
+    /// `shared`: where replicas share what `management_rps` allows, and the tenant's domain; alone, this process keeps count
+    /// by itself.
     pub(super) fn new(
         management_rps: Option<f64>,
         concurrency: &Arc<Semaphore>,
-        store: Option<&Store>,
+        shared: Option<(&Store, &str)>,
         clock: &Clock,
     ) -> Self {
         let now = clock.instant();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of u32")]
         let burst = management_rps.map_or(1, |rps| rps.clamp(1.0, 1e6) as u32);
         let allowed = management_rps.map(|rps| Duration::from_secs_f64(1.0 / rps.clamp(1e-3, 1e6)));
-        let fleet = store.zip(allowed).map(|(store, interval)| Fleet::new(store, interval, clock));
+        let fleet = shared.zip(allowed).map(|(shared, interval)| Fleet::new(shared, interval, clock));
         let allowed = allowed.filter(|_| fleet.is_none());
         let pace = Pace { allowed, burst, learned: Duration::ZERO, used_until: now, paused_until: now, queued: 0 };
         let concurrency = Arc::clone(concurrency);

@@ -66,7 +66,7 @@ impl Tenant {
             .user_agent(concat!("idp-proxy/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let base_url = config.auth0.base_url.to_string();
-        let shared = store.is_durable().then_some(store);
+        let shared = store.is_durable().then_some((store, config.auth0.domain.as_str()));
         let auth0 = &config.auth0;
         let concurrency = Arc::new(Semaphore::new(auth0.tenant_concurrency));
         let (vault_id, vault_credential) = match &auth0.vault {

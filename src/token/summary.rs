@@ -30,8 +30,8 @@ impl Summary {
                 State::Active => None,
                 State::Dead(death) => Some(death.reason()),
             },
-            issued: grant.access.as_ref().map(|access| access.issued),
-            expires: grant.access.as_ref().and_then(|access| access.expires),
+            issued: grant.access.as_ref().map(|access| access.life.issued),
+            expires: grant.access.as_ref().and_then(|access| access.life.expires),
         })
     }
 }
