@@ -71,7 +71,7 @@ mod tests {
     #[tokio::test]
     async fn replicas_share_a_budget_and_tenants_do_not() {
         let clock = Clock::system();
-        let store = Store::memory(&clock);
+        let store = Store::memory(&clock, 10);
         let fleet = |tenant| Fleet::new((&store, tenant), Duration::from_secs(60), &clock);
         let soon = clock.instant() + Duration::from_secs(5);
         assert!(fleet("acme.eu.auth0.com").turn(Priority::Interactive, soon).await.is_ok());

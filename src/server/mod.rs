@@ -70,7 +70,7 @@ impl Server {
         };
         let store = match &config.store {
             Some(settings) => Store::open(settings, Purpose::Serve).await?,
-            None => Store::memory(&surroundings.clock),
+            None => Store::memory(&surroundings.clock, config.limits.tokens),
         };
         let proxy = bind(config.server.listen).await?;
         let admin = bind(config.server.admin_listen).await?;

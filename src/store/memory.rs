@@ -13,20 +13,50 @@ use crate::clock::Clock;
 
 pub(super) struct Memory {
     clock: Clock,
+    /// Rows that are held at the most. Whoever needs more to be remembered than the tenant does has a durable store: what is
+    /// here began with what the tenant holds, and begins with that again.
+    bound: usize,
     state: Mutex<State>,
     changes: broadcast::Sender<Arc<Key>>,
 }
 
 #[derive(Default)]
 struct State {
-    rows: BTreeMap<Key, SealedRow>,
+    rows: BTreeMap<Key, (SealedRow, u64)>,
+    /// The keys of all rows, by the number of their last write.
+    by_write: BTreeMap<u64, Key>,
+    writes: u64,
     leases: BTreeMap<String, (String, Instant)>,
     turns: BTreeMap<String, Instant>,
 }
 
+impl State {
+    fn generation(&self, key: &Key) -> u64 {
+        self.rows.get(key).map_or(0, |(row, _)| row.generation)
+    }
+
+    fn insert(&mut self, key: &Key, row: SealedRow, bound: usize) {
+        self.remove(key);
+        self.writes += 1;
+        self.rows.insert(key.clone(), (row, self.writes));
+        self.by_write.insert(self.writes, key.clone());
+        if self.rows.len() > bound
+            && let Some((_, oldest)) = self.by_write.pop_first()
+        {
+            self.rows.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some((_, write)) = self.rows.remove(key) {
+            self.by_write.remove(&write);
+        }
+    }
+}
+
 impl Memory {
-    pub(super) fn new(clock: &Clock) -> Self {
-        Self { clock: clock.clone(), state: Mutex::default(), changes: broadcast::channel(HINTS).0 }
+    pub(super) fn new(clock: &Clock, bound: usize) -> Self {
+        Self { clock: clock.clone(), bound, state: Mutex::default(), changes: broadcast::channel(HINTS).0 }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -37,7 +67,7 @@ impl Memory {
 
 impl Backend for Memory {
     fn read<'call>(&'call self, key: &'call Key) -> Answer<'call, Option<SealedRow>> {
-        at_once(self.lock().rows.get(key).cloned())
+        at_once(self.lock().rows.get(key).map(|(row, _)| row.clone()))
     }
 
     fn swap<'call>(
@@ -50,10 +80,10 @@ impl Backend for Memory {
         let row =
             SealedRow { generation, sealed: sealed.to_vec(), updated: signed(self.clock.now().unix_millis() * 1000) };
         let mut state = self.lock();
-        if state.rows.get(key).map_or(0, |row| row.generation) != expected {
+        if state.generation(key) != expected {
             return at_once(false);
         }
-        state.rows.insert(key.clone(), row);
+        state.insert(key, row, self.bound);
         drop(state);
         let _ = self.changes.send(Arc::new(key.clone()));
         at_once(true)
@@ -106,24 +136,24 @@ impl Backend for Memory {
         let state = self.lock();
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rows = state.rows.range((begin, Bound::Unbounded)).take(usize::try_from(limit).unwrap_or(usize::MAX));
-        at_once(rows.map(|(key, row)| (key.clone(), row.clone())).collect())
+        at_once(rows.map(|(key, (row, _))| (key.clone(), row.clone())).collect())
     }
 
     fn forget<'call>(&'call self, subject: Option<&'call str>, connection: Option<&'call str>) -> Answer<'call, u64> {
         let mut state = self.lock();
-        let before = state.rows.len();
-        let is_meant = |key: &Key| {
+        let is_meant = |key: &&Key| {
             subject.is_none_or(|subject| subject == &*key.subject)
                 && connection.is_none_or(|connection| connection == &*key.connection)
         };
-        state.rows.retain(|key, _| !is_meant(key));
-        at_once((before - state.rows.len()) as u64)
+        let meant: Vec<Key> = state.rows.keys().filter(is_meant).cloned().collect();
+        meant.iter().for_each(|key| state.remove(key));
+        at_once(meant.len() as u64)
     }
 
     fn set_aside<'call>(&'call self, key: &'call Key, row: &'call SealedRow, _reason: &'call str) -> Answer<'call, ()> {
         let mut state = self.lock();
-        if state.rows.get(key).is_some_and(|held| held.generation == row.generation) {
-            state.rows.remove(key);
+        if state.generation(key) == row.generation {
+            state.remove(key);
         }
         at_once(())
     }

@@ -86,10 +86,11 @@ pub enum Purpose {
 }
 
 impl Store {
-    /// A store that lives and dies with the process.
+    /// A store that lives and dies with the process, of `bound` rows at the most: whoever writes one more puts it in the
+    /// place of the one that was not written for longest.
     #[must_use]
-    pub fn memory(clock: &Clock) -> Self {
-        Self(Arc::new(Inner { backend: Box::new(Memory::new(clock)), ring: None }))
+    pub fn memory(clock: &Clock, bound: usize) -> Self {
+        Self(Arc::new(Inner { backend: Box::new(Memory::new(clock, bound)), ring: None }))
     }
 
     /// Opens the store that is configured and tries the keys. Whoever serves makes it, and brings its tables up to date.

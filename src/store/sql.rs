@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::any::AnyRow;
@@ -19,6 +20,8 @@ pub(super) struct Sql {
     pool: AnyPool,
     dialect: Dialect,
     changes: broadcast::Sender<Arc<Key>>,
+    /// How many leases were asked for.
+    leased: AtomicU64,
     _guard: Option<Guard>,
 }
 
@@ -39,6 +42,8 @@ impl Drop for Guard {
     }
 }
 
+/// Of so many who take a lease, one sweeps.
+const SWEEP_EVERY: u64 = 64;
 /// Rows that one statement deletes.
 const FORGOTTEN_AT_ONCE: u32 = 500;
 /// The columns of a key, in the order of its parts.
@@ -50,7 +55,7 @@ impl Sql {
     /// The database behind `pool`, once its tables are those of this version.
     pub(super) async fn open(pool: AnyPool, dialect: Dialect, purpose: Purpose) -> Result<Self, OpenError> {
         schema::prepare(&pool, dialect, purpose).await?;
-        Ok(Self { pool, dialect, changes: broadcast::channel(HINTS).0, _guard: None })
+        Ok(Self { pool, dialect, changes: broadcast::channel(HINTS).0, leased: AtomicU64::new(0), _guard: None })
     }
 
     /// Holds on to `guard` from here on.
@@ -61,6 +66,17 @@ impl Sql {
     /// Where news from elsewhere come in.
     pub(super) fn news(&self) -> broadcast::Sender<Arc<Key>> {
         self.changes.clone()
+    }
+
+    /// Deletes the leases that have run out: their owners are no more. Nobody waits for it, and the next may do it as well.
+    fn sweep(&self) {
+        let (pool, now) = (self.pool.clone(), self.dialect.now);
+        tokio::spawn(async move {
+            let sql = format!("DELETE FROM leases WHERE until <= {now}");
+            if let Err(error) = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await {
+                tracing::debug!(cause = %error, "leases that ran out were not swept");
+            }
+        });
     }
 
     /// A hint: nobody waits for it, and a failed one is no failure.
@@ -124,7 +140,11 @@ impl Backend for Sql {
                  WHERE leases.until <= {now} OR leases.owner = excluded.owner"
             );
             let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(name).bind(owner).bind(micros(life));
-            Ok(query.execute(&self.pool).await?.rows_affected() == 1)
+            let is_ours = query.execute(&self.pool).await?.rows_affected() == 1;
+            if self.leased.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
+                self.sweep();
+            }
+            Ok(is_ours)
         })
     }
 

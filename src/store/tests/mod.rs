@@ -57,7 +57,7 @@ async fn open(place: &StorePlace, keys: &[&str]) -> Result<Store, OpenError> {
 /// Two handles to one store, as two processes have them where there can be two.
 async fn pair(place: Option<StorePlace>) -> (Store, Store) {
     let Some(place) = place else {
-        let store = Store::memory(&Clock::system());
+        let store = Store::memory(&Clock::system(), 1000);
         return (store.clone(), store);
     };
     (open(&place, &[FIRST]).await.unwrap(), open(&place, &[FIRST]).await.unwrap())
@@ -266,5 +266,40 @@ async fn tables_of_a_newer_version_are_left_alone() {
         drop(open(&place, &[FIRST]).await.unwrap());
         tamper(&place, "INSERT INTO versions (version) VALUES (99)").await;
         assert!(matches!(open(&place, &[FIRST]).await, Err(OpenError::Newer { found: 99, .. })));
+    }
+}
+
+#[tokio::test]
+async fn memory_holds_no_more_than_its_bound_and_forgets_what_was_not_written_for_longest() {
+    let store = Store::memory(&Clock::system(), 10);
+    let (used, first) = (key("used", "github"), key("0", "github"));
+    for number in 0..30_u64 {
+        assert!(store.swap(&key(&format!("{number}"), "github"), 0, &row(1, "once")).await.unwrap());
+        assert!(store.swap(&used, number, &row(number + 1, "again and again")).await.unwrap());
+        assert!(store.list(None, 100).await.unwrap().len() <= 10);
+    }
+    assert_eq!(store.read(&used).await.unwrap().unwrap().generation, 30);
+    assert_eq!(store.read(&first).await.unwrap(), None);
+    assert!(store.swap(&first, 0, &row(1, "begun anew")).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_that_ran_out_are_swept() {
+    for place in [file().await, database()] {
+        let store = open(&place, &[FIRST]).await.unwrap();
+        for number in 0..200 {
+            assert!(store.lease(&format!("grant {number}"), "who is no more", Duration::ZERO).await.unwrap());
+        }
+        assert!(store.lease("grant", "who is there", Duration::from_secs(60)).await.unwrap());
+        let mut left = 200;
+        for _ in 0..100 {
+            left = sqlx::query("SELECT name FROM leases").fetch_all(&mut connect(&place).await).await.unwrap().len();
+            if left < 100 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(left < 100, "{left} left");
+        assert!(!store.lease("grant", "somebody else", Duration::ZERO).await.unwrap());
     }
 }
