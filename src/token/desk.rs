@@ -140,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_that_says_nothing_is_set_aside_and_a_newer_one_is_left_alone() {
         let clock = Clock::system();
-        let store = Store::memory(&clock);
+        let store = Store::memory(&clock, 10);
         let part = |text: &str| Arc::from(text);
         let key = Key {
             tenant: part("t"),

@@ -74,7 +74,7 @@ fn client(tenant: &Tenant, lines: &str, metrics: &Metrics) -> Client {
     );
     let config = Config::parse(&toml, Path::new("test.toml"), &BTreeMap::new());
     let config = config.unwrap_or_else(|faults| panic!("{faults}"));
-    Client::new(&config, &Store::memory(&tenant.shared.clock), metrics.clone(), &tenant.shared.clock).unwrap()
+    Client::new(&config, &Store::memory(&tenant.shared.clock, 10), metrics.clone(), &tenant.shared.clock).unwrap()
 }
 
 #[tokio::test]
