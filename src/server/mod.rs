@@ -69,7 +69,7 @@ impl Server {
             bound.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
         };
         let store = match &config.store {
-            Some(settings) => Store::open(settings, Purpose::Serve).await?,
+            Some(settings) => Store::open(settings, Purpose::Serve, &surroundings.metrics).await?,
             None => Store::memory(&surroundings.clock, config.limits.tokens),
         };
         let proxy = bind(config.server.listen).await?;

@@ -20,6 +20,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What kind of failure it is, for the metric.
+    pub(super) const fn class(&self) -> &'static str {
+        match self {
+            Self::Unavailable(Outage::Silent) => "silent",
+            Self::Unavailable(Outage::Failed(_)) => "failed",
+            Self::UnknownKey => "unknown_key",
+            Self::Unreadable(_) => "unreadable",
+            Self::Seal => "seal",
+        }
+    }
+
     pub(super) fn newer() -> Self {
         Self::Unreadable("it was written by a newer version of this program".to_owned())
     }

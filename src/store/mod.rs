@@ -12,6 +12,7 @@ use tokio::sync::broadcast;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config;
+use crate::telemetry::metrics::Metrics;
 
 mod backend;
 mod error;
@@ -74,6 +75,7 @@ struct Inner {
     backend: Box<dyn Backend>,
     /// Nothing is sealed in memory.
     ring: Option<Ring>,
+    metrics: Metrics,
 }
 
 /// Who opens a store.
@@ -90,14 +92,16 @@ impl Store {
     /// place of the one that was not written for longest.
     #[must_use]
     pub fn memory(clock: &Clock, bound: usize) -> Self {
-        Self(Arc::new(Inner { backend: Box::new(Memory::new(clock, bound)), ring: None }))
+        // Nothing fails here.
+        let metrics = Metrics::new();
+        Self(Arc::new(Inner { backend: Box::new(Memory::new(clock, bound)), ring: None, metrics }))
     }
 
     /// Opens the store that is configured and tries the keys. Whoever serves makes it, and brings its tables up to date.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was overwritten.
-    pub async fn open(settings: &config::Store, purpose: Purpose) -> Result<Self, OpenError> {
+    pub async fn open(settings: &config::Store, purpose: Purpose, metrics: &Metrics) -> Result<Self, OpenError> {
         let ring = Ring::new(&settings.keys)?;
         let opening = async {
             Ok::<_, OpenError>(match &settings.place {
@@ -107,7 +111,7 @@ impl Store {
         };
         let opened = tokio::time::timeout(OPENING, opening).await;
         let backend = Box::new(opened.unwrap_or(Err(OpenError::Unavailable(Outage::Silent)))?);
-        let store = Self(Arc::new(Inner { backend, ring: Some(ring) }));
+        let store = Self(Arc::new(Inner { backend, ring: Some(ring), metrics: metrics.clone() }));
         store.try_keys().await?;
         Ok(store)
     }
@@ -127,8 +131,8 @@ impl Store {
         let Some(row) = self.ask(self.0.backend.read(key)).await? else { return Ok(None) };
         match self.unseal(key, &row) {
             Unsealed::Content(content) => Ok(Some(Row { generation: row.generation, content })),
-            Unsealed::UnknownKey => Err(StoreError::UnknownKey),
-            Unsealed::Newer => Err(StoreError::newer()),
+            Unsealed::UnknownKey => Err(self.counted(StoreError::UnknownKey)),
+            Unsealed::Newer => Err(self.counted(StoreError::newer())),
             Unsealed::Damaged(reason) => {
                 self.put_aside(key, &row, reason).await?;
                 Ok(None)
@@ -297,10 +301,15 @@ impl Store {
     async fn ask<T>(&self, mut answer: Answer<'_, T>) -> Result<T, StoreError> {
         for patience in [PATIENCE, LAST_LOOK] {
             if let Ok(answer) = tokio::time::timeout(patience, answer.as_mut()).await {
-                return answer;
+                return answer.map_err(|error| self.counted(error));
             }
         }
-        Err(StoreError::Unavailable(Outage::Silent))
+        Err(self.counted(StoreError::Unavailable(Outage::Silent)))
+    }
+
+    fn counted(&self, error: StoreError) -> StoreError {
+        self.0.metrics.store_failure(error.class());
+        error
     }
 
     /// The mark in the store was sealed by whoever used it first. Who cannot open it has the wrong keys.

@@ -21,6 +21,7 @@ pub struct Metrics {
     token_lookups: Arc<[Counter; Outcome::ALL.len()]>,
     tokens_held: Gauge,
     renewals: Family<RenewalLabels, Counter>,
+    store_failures: Family<StoreLabels, Counter>,
     config_reloads: Family<ReloadLabels, Counter>,
     log_lines_lost: Counter,
     registry: Arc<Registry>,
@@ -66,6 +67,11 @@ struct LookupLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RenewalLabels {
     provider: Arc<str>,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabels {
     class: &'static str,
 }
 
@@ -141,6 +147,8 @@ impl Metrics {
         registry.register("tokens_held", "Users whose tokens are held in memory", tokens_held.clone());
         let renewals = Family::default();
         registry.register("renewals", "Renewals at providers, by provider and how they ended", renewals.clone());
+        let store_failures = Family::default();
+        registry.register("store_failures", "Failures of the token store, by class", store_failures.clone());
         let config_reloads = Family::default();
         registry.register("config_reloads", "Reloads of the configuration, by outcome", config_reloads.clone());
         let log_lines_lost = Counter::default();
@@ -160,6 +168,7 @@ impl Metrics {
             ),
             tokens_held,
             renewals,
+            store_failures,
             config_reloads,
             log_lines_lost,
             registry: Arc::new(registry),
@@ -207,6 +216,11 @@ impl Metrics {
         self.renewals.get_or_create(&RenewalLabels { provider: Arc::clone(provider), class }).inc();
     }
 
+    /// Counts a failure of the token store.
+    pub fn store_failure(&self, class: &'static str) {
+        self.store_failures.get_or_create(&StoreLabels { class }).inc();
+    }
+
     /// Counts a reload of the configuration.
     pub fn config_reload(&self, outcome: &'static str) {
         self.config_reloads.get_or_create(&ReloadLabels { outcome }).inc();
@@ -238,6 +252,7 @@ mod tests {
         metrics.tenant_call("users", "ok");
         metrics.token_lookup(Outcome::Hit);
         metrics.renewal(&Arc::from("google"), "dead_grant");
+        metrics.store_failure("silent");
         metrics.config_reload("ok");
         metrics.step(Step::verify, Duration::from_micros(3));
         let text = metrics.render();
@@ -246,6 +261,7 @@ mod tests {
             r#"idp_proxy_tenant_calls_total{endpoint="users",outcome="ok"} 1"#,
             r#"idp_proxy_token_lookups_total{outcome="hit"} 1"#,
             r#"idp_proxy_renewals_total{provider="google",class="dead_grant"} 1"#,
+            r#"idp_proxy_store_failures_total{class="silent"} 1"#,
             r#"idp_proxy_config_reloads_total{outcome="ok"} 1"#,
             r#"idp_proxy_step_seconds_count{step="verify"} 1"#,
             "idp_proxy_tokens_held 0",

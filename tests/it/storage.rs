@@ -101,6 +101,8 @@ async fn a_store_that_hangs_is_one_that_is_down() {
     assert_eq!(get(&address, &carol, "bitbucket").await, (503, "store_unavailable".to_owned()));
     assert!(world.clock.instant() - begun < patience, "whoever waits is told before their patience ends");
     assert_eq!(readiness(&server, 503).await, "not ready: no answer from the store\n");
+    let metrics = client::send(&server.admin().to_string(), "GET", "/metrics", &[], b"").await.text();
+    assert!(metrics.contains("idp_proxy_store_failures_total{class=\"silent\"} "), "{metrics}");
     database.thaw();
     readiness(&server, 200).await;
     // Callers share a failure for a second.

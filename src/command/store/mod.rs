@@ -11,6 +11,7 @@ use super::{Exit, complain, process};
 use crate::clock::Clock;
 use crate::config::{Config, Env};
 use crate::store::{self, Purpose, Store};
+use crate::telemetry::metrics::Metrics;
 
 mod list;
 
@@ -78,7 +79,7 @@ fn with_store(path: &Path, env: &dyn Env, work: impl AsyncFnOnce(Store) -> io::R
         invalid(&format_args!("{} has no [store] url, so there is nothing to look after", path.display()))
     })?;
     let runtime = process::runtime(1)?;
-    let done = runtime.block_on(async { work(Store::open(&settings, Purpose::Tend).await?).await });
+    let done = runtime.block_on(async { work(Store::open(&settings, Purpose::Tend, &Metrics::new()).await?).await });
     runtime.shutdown_timeout(Duration::from_millis(100));
     done
 }

@@ -11,7 +11,7 @@ fn place(path: &Path) -> StorePlace {
 }
 
 async fn serve(path: &Path) -> Result<Store, OpenError> {
-    Store::open(&settings(&place(path), &[FIRST]), Purpose::Serve).await
+    Store::open(&settings(&place(path), &[FIRST]), Purpose::Serve, &Metrics::new()).await
 }
 
 fn mode(path: &Path, suffix: &str) -> u32 {
@@ -83,10 +83,10 @@ async fn whoever_looks_after_a_store_makes_none() {
     let text = open(&place(&path), &[FIRST]).await.unwrap_err();
     assert!(text.to_string().contains("mistyped.db cannot be opened"), "{text}");
     let empty = database();
-    let refused = Store::open(&settings(&empty, &[FIRST]), Purpose::Tend).await;
+    let refused = Store::open(&settings(&empty, &[FIRST]), Purpose::Tend, &Metrics::new()).await;
     assert!(matches!(refused, Err(OpenError::NotPrepared)));
     drop(open(&empty, &[FIRST]).await.unwrap());
-    assert!(Store::open(&settings(&empty, &[FIRST]), Purpose::Tend).await.is_ok());
+    assert!(Store::open(&settings(&empty, &[FIRST]), Purpose::Tend, &Metrics::new()).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

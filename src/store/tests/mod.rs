@@ -29,7 +29,7 @@ fn settings(place: &StorePlace, keys: &[&str]) -> config::Store {
 /// A new file that was served from.
 async fn file() -> StorePlace {
     let place = StorePlace::Sqlite(folder().join("grants.db"));
-    drop(Store::open(&settings(&place, &[FIRST]), Purpose::Serve).await.unwrap());
+    drop(Store::open(&settings(&place, &[FIRST]), Purpose::Serve, &Metrics::new()).await.unwrap());
     place
 }
 
@@ -51,7 +51,7 @@ async fn open(place: &StorePlace, keys: &[&str]) -> Result<Store, OpenError> {
         StorePlace::Sqlite(_) => Purpose::Tend,
         StorePlace::Postgres(_) => Purpose::Serve,
     };
-    Store::open(&settings(place, keys), purpose).await
+    Store::open(&settings(place, keys), purpose, &Metrics::new()).await
 }
 
 /// Two handles to one store, as two processes have them where there can be two.
