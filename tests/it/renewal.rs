@@ -12,11 +12,11 @@ use idp_proxy::command::dev::{ALICE, World, WorldSettings};
 use idp_proxy::config::Config;
 use idp_proxy::server::{Server, Surroundings};
 
+use crate::support::durable::{self, KEY};
 use crate::support::{Answer, client};
 
 /// Longer than the demo providers' access tokens live.
 const HOUR: Duration = Duration::from_secs(3601);
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A world with a proxy in front, whose grants are in a file.
 struct Life {
@@ -80,26 +80,7 @@ impl Life {
 async fn serve(world: &World, file: &Path) -> Server {
     let toml = world.proxy_toml("127.0.0.1:0", &format!("sqlite:{}", file.display()), KEY)
         + "\n[limits]\nreplay_body_bytes = 1000\n";
-    let config = Config::parse(&toml, Path::new("test.toml"), &BTreeMap::new()).unwrap_or_else(|f| panic!("{f}"));
-    let surroundings = Surroundings { clock: world.clock.clone(), ..Surroundings::default() };
-    let mut started = Server::start(config.clone(), surroundings.clone()).await;
-    // The last of the one before may be closing its connections still.
-    for _ in 0..100 {
-        if started.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        started = Server::start(config.clone(), surroundings.clone()).await;
-    }
-    let server = started.unwrap();
-    let admin = server.admin().to_string();
-    for _ in 0..500 {
-        if client::send(&admin, "GET", "/readyz", &[], b"").await.status == 200 {
-            return server;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the proxy did not become ready");
+    durable::serve(world, &toml).await
 }
 
 fn calls(provider: &Provider) -> u64 {

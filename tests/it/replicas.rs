@@ -15,9 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::child::{self, Child, Signal};
+use crate::support::durable::KEY;
 use crate::support::postgres::Postgres;
 
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PATH: &str = "/proxy/bitbucket/user";
 const USERS: usize = 20;
 const CALLERS: usize = 200;

@@ -1,7 +1,5 @@
 //! Bad days of the store and of its neighbours: what memory holds is served, and nothing is guessed.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use idp_proxy::clock::Clock;
@@ -9,37 +7,20 @@ use idp_proxy::command::dev::fault::Fault;
 use idp_proxy::command::dev::provider::{Behaviour, ProviderSettings, Side};
 use idp_proxy::command::dev::tenant::{Endpoint, Identity, TenantSettings, User};
 use idp_proxy::command::dev::{ALICE, World, WorldSettings};
-use idp_proxy::config::Config;
-use idp_proxy::server::{Server, Surroundings};
+use idp_proxy::server::Server;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use crate::support::child::{Child, Signal};
 use crate::support::client;
+use crate::support::durable::{self, KEY, readiness};
 use crate::support::postgres::Postgres;
 
 mod steps;
 
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
 async fn serve(world: &World, store: &str, auth0: &str, more: &str) -> Server {
-    let toml = world.proxy_toml("127.0.0.1:0", store, KEY).replace("[auth0]\n", &format!("{more}\n[auth0]\n{auth0}\n"));
-    let config = Config::parse(&toml, Path::new("test.toml"), &BTreeMap::new()).unwrap_or_else(|f| panic!("{f}"));
-    let surroundings = Surroundings { clock: world.clock.clone(), ..Surroundings::default() };
-    let server = Server::start(config, surroundings).await.unwrap();
-    readiness(&server, 200).await;
-    server
-}
-
-async fn readiness(server: &Server, status: u16) -> String {
-    for _ in 0..1000 {
-        let answer = client::send(&server.admin().to_string(), "GET", "/readyz", &[], b"").await;
-        if answer.status == status {
-            return answer.text();
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("/readyz did not become {status}");
+    let toml = world.proxy_toml("127.0.0.1:0", store, KEY);
+    durable::serve(world, &toml.replace("[auth0]\n", &format!("{more}\n[auth0]\n{auth0}\n"))).await
 }
 
 async fn get(address: &str, token: &str, provider: &str) -> (u16, String) {

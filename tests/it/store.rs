@@ -7,8 +7,8 @@ use idp_proxy::clock::Clock;
 use idp_proxy::command::dev::{ALICE, World, WorldSettings};
 
 use crate::support::child::{self, Child, idp_proxy};
+use crate::support::durable::KEY;
 
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 fn write(folder: &Path, toml: &str) -> PathBuf {

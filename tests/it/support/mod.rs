@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod client;
+pub mod durable;
 pub mod exact;
 pub mod frames;
 pub mod https;
