@@ -158,13 +158,14 @@ fn refusal(answer: &Answer, names_account: bool) -> VaultError {
             "the application may not use Token Vault: make it a Custom API Client of this API and switch the grant type on",
         )
         .into(),
-        "invalid_client" => TenantError::Misconfigured(
-            "the tenant refuses the vault client's credentials: check `vault` in [auth0] (or client_id and client_secret)",
-        )
-        .into(),
-        "access_denied" | "mfa_required" => TenantError::Misconfigured(
+        // Auth0 says `access_denied` for a wrong secret, with 401, and where a policy or an Action denies, with 403.
+        "access_denied" | "mfa_required" if answer.status == StatusCode::FORBIDDEN => TenantError::Misconfigured(
             "the tenant denies the exchange: its policy for a second factor must not be \"Always\", and its Actions must \
              let Token Vault pass",
+        )
+        .into(),
+        "invalid_client" | "access_denied" => TenantError::Misconfigured(
+            "the tenant refuses the vault client's credentials: check `vault` in [auth0] (or client_id and client_secret)",
         )
         .into(),
         _ => answer.failure().into(),
