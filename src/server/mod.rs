@@ -24,9 +24,6 @@ mod live;
 use accept::Listener;
 use live::Live;
 
-/// How long renewals under way are waited for at the end, whatever `drain` has left.
-const SETTLE: Duration = Duration::from_secs(10);
-
 /// What all connections are told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -111,8 +108,8 @@ impl Server {
     pub async fn stop(self) -> bool {
         self.phase.send_replace(Phase::Drain);
         let finished = tokio::time::timeout(self.drain, self.listener.all_closed()).await.is_ok();
-        // Not the callers' business, and not to be cut with them.
-        drop(tokio::time::timeout(SETTLE, self.live.settled()).await);
+        // Renewals are not the callers' business, and not to be cut with them.
+        self.live.settled().await;
         self.phase.send_replace(Phase::End);
         finished
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::TokenError;
 use super::desk::Desk;
 use super::endpoint::{Failure, Granted, TokenEndpoint};
-use super::grant::{Demand, Lineage, Seed, Terms};
+use super::grant::{Demand, Lineage, Seed, Spends, Terms};
 use super::held::Held;
 use super::renewal::{Act, End, Heard, Renewal};
 use super::source::Source;
@@ -19,11 +19,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::random;
 use crate::secret::Secret;
-use crate::store::{Key, Store, StoreError};
+use crate::store::{Key, Outage, Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Outcome};
 
-/// Between two tries to write an answer down that nobody else has.
-const PERSIST_PAUSE: Duration = Duration::from_millis(200);
+/// Between two tries to have a store do what must be done.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+/// How long a store is given to have a mark taken back that was made for nothing.
+const STORE_TIME: Duration = Duration::from_secs(5);
 
 /// Carries renewals out.
 pub(super) struct Driver {
@@ -38,6 +40,8 @@ pub(super) struct Driver {
     driven: AtomicU64,
     /// Who waits for somebody else's renewal longer than this serves nobody.
     patience: Duration,
+    /// Renewals whose answer waits for the store.
+    stuck: AtomicU64,
 }
 
 /// How one connection's tokens are renewed.
@@ -48,6 +52,13 @@ struct Endpoint {
     terms: Terms,
     /// How long a renewal can take: a call for each of the client's secrets.
     timeout: Duration,
+}
+
+/// How a renewal went.
+struct Drive {
+    end: End,
+    /// Whether it was this one that got a new access token, and not a neighbour's.
+    has_renewed: bool,
 }
 
 /// Why a renewal was not carried out to its end.
@@ -86,7 +97,13 @@ impl Driver {
             owner: random::name().ok_or_else(|| std::io::Error::other("no randomness"))?,
             driven: AtomicU64::new(0),
             patience: config.limits.token_wait,
+            stuck: AtomicU64::new(0),
         })
+    }
+
+    /// The longest that a renewal can take: what is under way when the process ends is given that time.
+    pub(super) fn longest(&self) -> Duration {
+        self.endpoints.values().map(|endpoint| endpoint.timeout + STORE_TIME).max().unwrap_or_default()
     }
 
     /// The same for a new configuration.
@@ -96,7 +113,7 @@ impl Driver {
 
     /// Renews the grant at `key`, as far as `demand` and the record ask for it. `seed` is what the tenant was last seen
     /// to hold.
-    async fn drive(&self, key: &Key, seed: Seed, demand: Demand) -> Result<End, TokenError> {
+    async fn drive(&self, key: &Key, seed: Seed, demand: Demand) -> Result<Drive, TokenError> {
         let connection = || Arc::clone(&key.connection);
         let Some(endpoint) = self.endpoints.get(&*key.connection) else {
             return Err(TokenError::NoToken { connection: connection() });
@@ -108,15 +125,16 @@ impl Driver {
         let failure = match self.carry_out(key, endpoint, renewal(), desk).await {
             Err(Stop::Store(error)) => Arc::new(error),
             Err(Stop::TooSlow) => return Err(TokenError::RenewalTooSlow { connection: connection() }),
-            Ok(end) => return Ok(end),
+            Ok(drive) => return Ok(drive),
         };
         // Where a refresh token is never replaced, nothing is lost if the record does not come to know of a renewal.
         if !endpoint.terms.rotates
             && matches!(*failure, StoreError::Unavailable(_))
-            && let Ok(end @ End::Use(_)) = self.carry_out(key, endpoint, renewal(), Desk::Loose(None)).await
+            && let Ok(drive) = self.carry_out(key, endpoint, renewal(), Desk::Loose(None)).await
+            && matches!(drive.end, End::Use(_))
         {
-            tracing::warn!(cause = %failure, "a token was renewed without the store");
-            return Ok(end);
+            tracing::warn!(cause = %failure, "a token was found without the store");
+            return Ok(drive);
         }
         Err(TokenError::Store(failure))
     }
@@ -127,9 +145,9 @@ impl Driver {
         endpoint: &Endpoint,
         mut renewal: Renewal,
         mut desk: Desk<'_>,
-    ) -> Result<End, Stop> {
+    ) -> Result<Drive, Stop> {
         let begun = self.clock.instant();
-        let mut act = Act::Read;
+        let (mut act, mut is_stuck, mut has_renewed) = (Act::Read, false, false);
         let end = loop {
             if let Act::End(end) = act {
                 break Ok(end);
@@ -137,17 +155,39 @@ impl Driver {
             if act == Act::Wait && self.clock.instant() > begun + self.patience {
                 break Err(Stop::TooSlow);
             }
-            match self.act(key, endpoint, &mut desk, act.clone()).await {
-                Ok(heard) => act = renewal.hear(heard, self.clock.now()),
-                Err(error @ StoreError::Unavailable(_)) if renewal.must_persist() => {
-                    tracing::warn!(cause = %error, "a renewed token waits for the store");
-                    tokio::time::sleep(PERSIST_PAUSE).await;
+            let error = match self.act(key, endpoint, &mut desk, act.clone()).await {
+                Ok(heard) => {
+                    has_renewed |= matches!(heard, Heard::Answer(Ok(_)));
+                    act = renewal.hear(heard, self.clock.now());
+                    continue;
                 }
-                Err(error) => break Err(Stop::Store(error)),
+                Err(error) => error,
+            };
+            if !matches!(error, StoreError::Unavailable(_)) {
+                break Err(Stop::Store(error));
             }
+            if let Some(grant) = renewal.unwritten().filter(|_| !endpoint.terms.rotates) {
+                break Ok(End::Use(grant.clone()));
+            }
+            if renewal.must_persist() {
+                tracing::warn!(cause = %error, "a renewed token waits for the store");
+                if !std::mem::replace(&mut is_stuck, true) {
+                    self.stuck.fetch_add(1, Ordering::Relaxed);
+                }
+            } else if renewal.must_unmark() && self.clock.instant() < begun + STORE_TIME {
+                if matches!(act, Act::Swap(_)) {
+                    act = renewal.hear(Heard::Unclear, self.clock.now());
+                }
+            } else {
+                break Err(Stop::Store(error));
+            }
+            tokio::time::sleep(STORE_PAUSE).await;
         };
+        if is_stuck {
+            self.stuck.fetch_sub(1, Ordering::Relaxed);
+        }
         desk.leave().await;
-        end
+        end.map(|end| Drive { end, has_renewed })
     }
 
     async fn act(&self, key: &Key, endpoint: &Endpoint, desk: &mut Desk<'_>, act: Act) -> Result<Heard, StoreError> {
@@ -194,32 +234,50 @@ impl Source for Driver {
         Some(seed.lineage)
     }
 
-    fn too_slow(connection: &Arc<str>) -> TokenError {
+    fn too_slow(&self, connection: &Arc<str>) -> TokenError {
+        if self.stuck.load(Ordering::Relaxed) > 0 {
+            return TokenError::Store(Arc::new(StoreError::Unavailable(Outage::Silent)));
+        }
         TokenError::RenewalTooSlow { connection: Arc::clone(connection) }
     }
 
     async fn fetch(&self, key: &Key, seed: Seed, demand: Demand) -> Result<Held, TokenError> {
         let lineage = seed.lineage;
         let connection = || Arc::clone(&key.connection);
-        let (grant, is_doubtful) = match self.drive(key, seed, demand).await? {
-            End::Use(grant) => (grant, false),
-            End::UseInDoubt(grant) => (grant, true),
+        let Drive { end, has_renewed } = self.drive(key, seed, demand).await?;
+        let grant = match &end {
+            End::Use(grant) | End::UseInDoubt(grant) | End::ServeOn(grant, _) => grant,
             // What cannot be renewed any more serves to its own end.
-            End::Reconnect(grant, _) if grant.living(self.clock.now(), demand.refused).is_some() => (grant, false),
+            End::Reconnect(grant, _) if grant.living(self.clock.now(), demand.refused).is_some() => grant,
+            End::Reconnect(..) | End::Nothing if demand.refused.is_some() => {
+                return Err(TokenError::Rejected { connection: connection() });
+            }
             End::Reconnect(_, Some(death)) => {
                 return Err(TokenError::Dead { connection: connection(), reason: death.reason() });
             }
             End::Reconnect(_, None) => return Err(TokenError::Expired { connection: connection() }),
             End::Nothing => return Err(TokenError::NoToken { connection: connection() }),
             End::Failed(Failure { class, retry_after, .. }) => {
-                return Err(TokenError::Renewal { connection: connection(), class, retry_after });
+                return Err(TokenError::Renewal { connection: connection(), class: *class, retry_after: *retry_after });
             }
             End::Unsure => return Err(TokenError::Tenant(Arc::new(TenantError::TooSlow))),
         };
-        let held = Held::of_grant(&grant, lineage, demand);
+        if grant.access.as_ref().is_some_and(|access| demand.refused == Some(access.fingerprint())) {
+            return Err(TokenError::Rejected { connection: connection() });
+        }
+        let spends =
+            self.endpoints.get(&*key.connection).map_or(Spends::RefreshToken, |endpoint| endpoint.terms.spends);
+        let held = Held::of_grant(grant, spends, lineage);
         let mut held = held.ok_or_else(|| TokenError::Unusable { connection: connection() })?;
-        if is_doubtful {
-            held.look_again_soon(self.clock.now());
+        let now = self.clock.now();
+        if has_renewed && demand.refused.is_some() {
+            held.comes_of_refusal();
+        }
+        if matches!(end, End::UseInDoubt(_)) {
+            held.look_again_soon(now);
+        }
+        if let End::ServeOn(_, failure) = &end {
+            held.rest(failure.retry_after, now);
         }
         Ok(held)
     }

@@ -84,7 +84,7 @@ impl Source for Exchange {
         None
     }
 
-    fn too_slow(_connection: &Arc<str>) -> TokenError {
+    fn too_slow(&self, _connection: &Arc<str>) -> TokenError {
         TokenError::TooSlow
     }
 
@@ -96,9 +96,17 @@ impl Source for Exchange {
             Err(error) => return Err(self.explain(error, key).await),
         };
         // What is left of its life is told as of the answer; counted from the question it is never too long.
-        let life = Life { born: 0, issued, expires: token.expires_in.map(|left| issued.plus(left)) };
+        let life = Life { born: issued.unix_millis(), issued, expires: token.expires_in.map(|left| issued.plus(left)) };
         let access = Access { value: token.access_token, life };
         let connection = || Arc::clone(&key.connection);
-        Held::of_vault(&access, self.recheck, demand).ok_or_else(|| TokenError::Unusable { connection: connection() })
+        if demand.refused == Some(access.fingerprint()) {
+            return Err(TokenError::Rejected { connection: connection() });
+        }
+        let held = Held::of_vault(&access, self.recheck);
+        let mut held = held.ok_or_else(|| TokenError::Unusable { connection: connection() })?;
+        if demand.refused.is_some() {
+            held.comes_of_refusal();
+        }
+        Ok(held)
     }
 }

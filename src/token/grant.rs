@@ -55,7 +55,7 @@ pub(super) struct Access {
 /// An access token's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Life {
-    /// The generation in which it came: what a rejection is keyed by.
+    /// The generation in which it came.
     pub(super) born: u64,
     pub(super) issued: Timestamp,
     pub(super) expires: Option<Timestamp>,
@@ -84,6 +84,10 @@ struct Attempt {
     count: u8,
     at: u64,
 }
+
+/// Tells one access token from another, without being it: what a rejection is keyed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Fingerprint(u128);
 
 /// A fingerprint of the tokens that a sign-in left at the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,8 +130,10 @@ pub(super) struct Terms {
 pub(super) struct Demand {
     /// Less life than this is too little, if more can be had.
     pub(super) min_validity: Duration,
-    /// The access token born in this generation was refused by the provider.
-    pub(super) refused: Option<u64>,
+    /// This access token was refused by the provider. Its value rests, wherever it turns up.
+    pub(super) refused: Option<Fingerprint>,
+    /// Another may have come by itself. Renewing has been tried, and does not help.
+    pub(super) is_look: bool,
     /// Nobody waits: renew as soon as the renewal window is open.
     pub(super) is_behind: bool,
 }
@@ -154,18 +160,29 @@ impl Death {
     }
 }
 
+impl Fingerprint {
+    /// The fingerprint of an access token.
+    pub(super) fn of(token: &[u8]) -> Self {
+        Self(digest([token]))
+    }
+}
+
 impl Lineage {
     /// The fingerprint of a sign-in's tokens.
     pub(super) fn of(access: Option<&Secret>, refresh: Option<&Secret>) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for token in [access, refresh] {
-            let bytes = token.map_or(&[][..], |token| token.expose().as_bytes());
-            context.update(&(bytes.len() as u64).to_be_bytes());
-            context.update(bytes);
-        }
-        let digest = context.finish();
-        Self(digest.as_ref().iter().take(16).fold(0, |number, byte| (number << 8) | u128::from(*byte)))
+        Self(digest([access, refresh].map(|token| token.map_or(&[][..], |token| token.expose().as_bytes()))))
     }
+}
+
+/// SHA-256 of texts, each with its length, cut in half.
+fn digest<const COUNT: usize>(texts: [&[u8]; COUNT]) -> u128 {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for text in texts {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text);
+    }
+    let digest = context.finish();
+    digest.as_ref().iter().take(16).fold(0, |number, byte| (number << 8) | u128::from(*byte))
 }
 
 impl Terms {
@@ -249,13 +266,13 @@ impl Grant {
         let renewable = self.spendable(terms, now).is_some();
         match (living, self.state) {
             (None, State::Dead(death)) => Step::Reconnect(Some(death)),
-            (None, State::Active) if !renewable => Step::Reconnect(None),
+            (None, State::Active) if !renewable || demand.is_look => Step::Reconnect(None),
             (None, State::Active) if self.is_exhausted(terms) => Step::Reconnect(Some(Death::AnswersLost)),
             (None, State::Active) => Step::Renew,
             (Some(_), State::Dead(_)) => Step::Use,
             (Some(_), State::Active) if !renewable || self.is_exhausted(terms) => Step::Use,
             (Some(access), State::Active) if !access.life.leaves(demand.min_validity, now) => Step::Renew,
-            (Some(access), State::Active) if access.window_opens().is_some_and(|opens| opens <= now) => {
+            (Some(access), State::Active) if access.window_opens(terms.spends).is_some_and(|opens| opens <= now) => {
                 Step::UseAndRenew
             }
             (Some(_), State::Active) => Step::Use,
@@ -263,9 +280,9 @@ impl Grant {
     }
 
     /// The access token, if it has not expired and is not the one that was refused.
-    pub(super) fn living(&self, now: Timestamp, refused: Option<u64>) -> Option<&Access> {
-        let access = self.access.as_ref()?;
-        (Some(access.life.born) != refused && access.life.is_left(now)).then_some(access)
+    pub(super) fn living(&self, now: Timestamp, refused: Option<Fingerprint>) -> Option<&Access> {
+        let access = self.access.as_ref().filter(|access| access.life.is_left(now))?;
+        refused.is_none_or(|refused| access.fingerprint() != refused).then_some(access)
     }
 
     /// What a renewal would spend now.
@@ -290,6 +307,11 @@ impl Grant {
         let attempt = self.attempt.filter(|_| terms.rotates)?;
         let end = Timestamp::from_unix_millis(attempt.at).plus(terms.rest);
         (now < end).then(|| end.since(now))
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_marked(&self) -> bool {
+        self.attempt.is_some()
     }
 
     #[cfg(test)]
@@ -321,12 +343,21 @@ impl Life {
 }
 
 impl Access {
-    /// When it should be renewed while it still serves: in the last tenth of its life, at the most a minute before its
-    /// end. Spread over the second half of that window, so that tokens issued together are not renewed together.
-    pub(super) fn window_opens(&self) -> Option<Timestamp> {
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.value.expose().as_bytes())
+    }
+
+    /// When it should be renewed while it still serves: in the last tenth of its life; and at the most a minute before its
+    /// end, where it is not what a renewal spends. Spread over the second half of that window, so that tokens issued
+    /// together are not renewed together.
+    pub(super) fn window_opens(&self, spends: Spends) -> Option<Timestamp> {
         let expires = self.life.expires?;
-        let window = (expires.since(self.life.issued) / 10).min(Duration::from_secs(60));
-        let spread = Lineage::of(Some(&self.value), None).0 % 64;
+        let tenth = expires.since(self.life.issued) / 10;
+        let window = match spends {
+            Spends::RefreshToken => tenth.min(Duration::from_secs(60)),
+            Spends::AccessToken => tenth,
+        };
+        let spread = self.fingerprint().0 % 64;
         let shortened = window / 128 * u32::try_from(spread).unwrap_or(0);
         Some(expires.minus(window.saturating_sub(shortened)))
     }

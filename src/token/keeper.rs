@@ -11,7 +11,7 @@ use super::held::Held;
 use super::source::{Ask, Source};
 use super::users::{HANGING_REST, RECHECK_PATIENCE, REFUSAL_LIFE};
 use crate::bounded::Bounded;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::store::Key;
 use crate::telemetry::metrics::Outcome;
@@ -73,56 +73,43 @@ impl<S: Source> Keeper<S> {
     pub(super) async fn token(&self, ask: &Ask<'_, S::Errand>) -> Result<(Arc<Held>, Outcome), TokenError> {
         let inner = &self.0;
         let now = inner.clock.now();
-        let mut demand = Demand { min_validity: ask.min_validity, ..Demand::default() };
-        let held = inner.held.get(ask.key);
-        if let Some(held) = &held {
-            if held.serves(S::lineage(ask.errand), now, ask.min_validity) {
-                if held.is_due(now) && inner.recent_refusal(ask, Duration::ZERO).is_none() {
-                    drop(inner.join(ask, Demand { is_behind: true, ..Demand::default() }));
-                }
-                return Ok((Arc::clone(held), Outcome::Hit));
+        let Some(held) = inner.held.get(ask.key) else {
+            let demand = Demand { min_validity: ask.min_validity, ..Demand::default() };
+            return Ok((Box::pin(inner.fly(ask, demand, inner.token_wait)).await?, S::OUTCOME));
+        };
+        if held.serves(S::lineage(ask.errand), now, ask.min_validity) {
+            if held.is_due(now) && inner.recent_refusal(ask, Duration::ZERO).is_none() {
+                drop(inner.join(ask, Demand { is_behind: true, ..Demand::default() }));
             }
-            match held.refused_for(now) {
-                // Refused again after a renewal: once more when it has rested, not at each call.
-                Some(rested) if held.is_hopeless(now) && rested < inner.recheck => {
-                    return Err(TokenError::Rejected { connection: Arc::clone(&ask.key.connection) });
-                }
-                Some(_) if held.is_hopeless(now) => held.forgive(),
-                Some(_) => demand.refused = Some(held.born()),
-                None => {}
-            }
+            return Ok((held, Outcome::Hit));
         }
-        // Who can be served from memory does not wait long to hear that it may be.
-        let can_wait = !held.as_ref().is_some_and(|held| held.is_to_be_confirmed(now) && held.is_living(now));
-        let patience = if can_wait { inner.token_wait } else { inner.token_wait.min(RECHECK_PATIENCE) };
-        // Boxed: what is rare must not make every request's future larger.
-        match Box::pin(inner.fly(ask, demand, patience)).await {
-            Ok(held) => Ok((held, S::OUTCOME)),
-            // What passes by itself takes nobody a token that still lives.
-            Err(error) if error.is_passing() => {
-                let held = held.filter(|held| held.is_living(inner.clock.now()));
-                held.map(|held| (held, Outcome::ServedOn)).ok_or(error)
-            }
-            Err(error) => Err(error),
-        }
+        // Boxed, here and above: what is rare must not make every request's future larger.
+        Box::pin(inner.replace(ask, held, now)).await
     }
 
     /// After the provider refused `held`: a newer token if there is one or can be had.
     pub(super) async fn successor(&self, ask: &Ask<'_, S::Errand>, held: &Held) -> Option<Arc<Held>> {
         let inner = &self.0;
-        self.refuse(held);
+        self.refuse(ask.key, held);
         if let Some(current) = inner.held.get(ask.key)
             && !current.is_same_as(held)
             && current.serves(S::lineage(ask.errand), inner.clock.now(), Duration::ZERO)
         {
             return Some(current);
         }
-        if held.is_hopeless(inner.clock.now()) {
-            return None;
-        }
-        let demand = Demand { refused: Some(held.born()), ..Demand::default() };
+        let demand = Demand { refused: Some(held.fingerprint()), is_look: held.is_hopeless(), ..Demand::default() };
         let newer = inner.fly(ask, demand, inner.token_wait).await.ok()?;
         (!newer.is_same_as(held)).then_some(newer)
+    }
+
+    /// Takes note that the provider refused `held`.
+    pub(super) fn refuse(&self, key: &Key, held: &Held) {
+        let now = self.0.clock.now();
+        held.refuse(now);
+        // The same token may have been taken from its record once more meanwhile.
+        if let Some(current) = self.0.held.get(key).filter(|current| current.is_same_as(held)) {
+            current.refuse(now);
+        }
     }
 
     /// Waits until nothing is under way, of earlier configurations either: a renewal that is cut off may lose a refresh
@@ -131,11 +118,6 @@ impl<S: Source> Keeper<S> {
         while !self.0.flights.is_empty() {
             tokio::time::sleep(SETTLE).await;
         }
-    }
-
-    /// Takes note that the provider refused `held`.
-    pub(super) fn refuse(&self, held: &Held) {
-        held.refuse(self.0.clock.now());
     }
 }
 
@@ -150,6 +132,38 @@ impl<S: Source> Inner<S> {
             held: Arc::new(Bounded::new(bound, RandomState::new())),
             refusals: Bounded::new(bound, RandomState::new()),
             flights: Flights::new(),
+        }
+    }
+
+    /// Another token in place of `held`, which does not serve.
+    async fn replace(
+        self: &Arc<Self>,
+        ask: &Ask<'_, S::Errand>,
+        held: Arc<Held>,
+        now: Timestamp,
+    ) -> Result<(Arc<Held>, Outcome), TokenError> {
+        let rested = held.refused_for(now);
+        let has_rested = rested.is_some_and(|rested| rested >= self.recheck);
+        let demand = Demand {
+            min_validity: ask.min_validity,
+            refused: rested.map(|_| held.fingerprint()),
+            // Renewing did not help. The user may have signed in anew, or a neighbour have something newer.
+            is_look: held.is_hopeless() && !has_rested,
+            is_behind: false,
+        };
+        // Who can be served from memory does not wait long to hear that it may be.
+        let can_wait = !(held.is_to_be_confirmed(now) && held.is_living(now));
+        let patience = if can_wait { self.token_wait } else { self.token_wait.min(RECHECK_PATIENCE) };
+        match self.fly(ask, demand, patience).await {
+            Ok(held) => Ok((held, S::OUTCOME)),
+            // Tokens are sometimes refused for seconds, so what has rested is tried once more.
+            Err(TokenError::Rejected { .. }) if has_rested => {
+                held.forgive();
+                Ok((held, Outcome::Hit))
+            }
+            // What passes by itself takes nobody a token that still lives.
+            Err(error) if error.is_passing() && held.is_living(self.clock.now()) => Ok((held, Outcome::ServedOn)),
+            Err(error) => Err(error),
         }
     }
 
@@ -168,7 +182,7 @@ impl<S: Source> Inner<S> {
         match tokio::time::timeout(left, landing.outcome()).await {
             Ok(landed) => landed.ok_or(TokenError::Died)?.map_err(|refusal| refusal.error.clone()),
             Err(_) => {
-                let error = S::too_slow(&ask.key.connection);
+                let error = self.source.too_slow(&ask.key.connection);
                 // Who is served from memory should not find that out one second each.
                 if patience < self.token_wait {
                     let (at, rest) = (self.clock.instant(), HANGING_REST);

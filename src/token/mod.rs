@@ -106,9 +106,9 @@ impl Tokens {
         })
     }
 
-    /// Waits until no renewal is under way.
+    /// Waits until no renewal is under way, for as long as one can take.
     pub async fn settled(&self) {
-        self.grants.settled().await;
+        drop(tokio::time::timeout(self.grants.source().longest(), self.grants.settled()).await);
     }
 
     /// The caller's access token for `call`, and how it was found. The caller has waited for it since `begun`.
@@ -150,8 +150,12 @@ impl Tokens {
     /// Takes note that the provider refused `token` once more.
     pub fn refuse(&self, call: &Call, token: &AccessToken) {
         match &token.origin {
-            Origin::Grant(_, _, held) => self.grants.refuse(held),
-            Origin::Vault(held) => self.vault.refuse(held),
+            Origin::Grant(record, account, held) => {
+                if let Some(origin) = record.origin(*account) {
+                    self.grants.refuse(&origin.key, held);
+                }
+            }
+            Origin::Vault(held) => self.vault.refuse(&self.vault_key(call), held),
             Origin::Identity(record, account) => self.users.refuse(call.caller().subject(), record, *account),
         }
     }

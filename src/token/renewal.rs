@@ -46,6 +46,8 @@ pub(super) enum Heard {
     Waited,
     Answer(Result<Granted, Failure>),
     TooLate,
+    /// The store did not say whether it has written.
+    Unclear,
     /// `None` if the tenant could not be asked.
     Identity(Option<Seed>),
 }
@@ -57,6 +59,8 @@ pub(super) enum End {
     Use(Grant),
     /// It serves, but the tenant seems to hold something newer, and could not be asked whether it does.
     UseInDoubt(Grant),
+    /// It serves still, although it should have been renewed.
+    ServeOn(Grant, Failure),
     /// Nothing but a new sign-in helps.
     Reconnect(Grant, Option<Death>),
     /// There is no grant, and nothing to begin one with.
@@ -99,7 +103,9 @@ enum Stage {
         spent: Secret,
         sent: Timestamp,
     },
-    /// The provider refused without spending: the mark is taken back.
+    /// Nobody knows whether the mark was written. Nothing was sent: if it was, it is taken back.
+    Unmarking(Grant),
+    /// The provider refused without spending, or was not asked: the mark is taken back.
     Withdrawing(Grant, Failure),
     /// An answer is at hand that must not be lost.
     Persisting(Grant, Answer),
@@ -142,6 +148,31 @@ impl Renewal {
         matches!(self.stage, Stage::Persisting(..) | Stage::Merging(_))
     }
 
+    /// Whether a mark is to be cleared up that was left for nothing.
+    pub(super) fn must_unmark(&self) -> bool {
+        matches!(self.stage, Stage::Beginning { .. } | Stage::Unmarking(_) | Stage::Withdrawing(..))
+    }
+
+    /// The record with an answer in it that is not written yet.
+    pub(super) fn unwritten(&self) -> Option<&Grant> {
+        match &self.stage {
+            Stage::Persisting(next, _) => Some(next),
+            Stage::Reading
+            | Stage::Writing(_)
+            | Stage::Leasing(_)
+            | Stage::Waiting
+            | Stage::Beginning { .. }
+            | Stage::Sending { .. }
+            | Stage::Unmarking(_)
+            | Stage::Withdrawing(..)
+            | Stage::Merging(_)
+            | Stage::Doubting
+            | Stage::Confirming(_)
+            | Stage::Looking(..)
+            | Stage::Ended => None,
+        }
+    }
+
     /// What comes next, after this.
     pub(super) fn hear(&mut self, heard: Heard, now: Timestamp) -> Act {
         match (std::mem::replace(&mut self.stage, Stage::Ended), heard) {
@@ -151,6 +182,17 @@ impl Renewal {
             (Stage::Beginning { begun, spent }, Heard::Swapped(true)) => {
                 self.stage = Stage::Sending { begun, spent: spent.clone(), sent: now };
                 Act::Send(spent)
+            }
+            (Stage::Beginning { begun, .. }, Heard::Unclear) => self.read_for(Stage::Unmarking(begun)),
+            (Stage::Unmarking(begun), Heard::Row(Some(row))) if row == begun => {
+                let (next, failure) = (begun.withdraw(), Failure::clean(Class::Ours));
+                self.stage = Stage::Withdrawing(next.clone(), failure);
+                Act::Swap(next)
+            }
+            (Stage::Unmarking(_), Heard::Row(row)) => self.meet(row, now),
+            (Stage::Withdrawing(next, failure), Heard::Unclear) => {
+                self.stage = Stage::Withdrawing(next.clone(), failure);
+                Act::Swap(next)
             }
             (Stage::Sending { begun, .. }, Heard::TooLate) => {
                 self.is_leased = false;
@@ -221,6 +263,11 @@ impl Renewal {
             Step::Use => self.serve(grant),
             Step::UseAndRenew if !self.demand.is_behind => self.serve(grant),
             Step::UseAndRenew | Step::Renew => self.renew(grant, now),
+            // The last attempt may be under way at a neighbour's. Who has the lease knows that it is not.
+            Step::Reconnect(Some(Death::AnswersLost)) if grant.state == State::Active && !self.is_leased => {
+                self.stage = Stage::Leasing(grant);
+                Act::Lease
+            }
             Step::Reconnect(death) => {
                 let doom = death.filter(|_| grant.state == State::Active);
                 self.look(grant, doom)
@@ -299,10 +346,8 @@ impl Renewal {
     }
 
     fn fall_back(&self, grant: Grant, failure: Failure, now: Timestamp) -> Act {
-        match grant.living(now, self.demand.refused) {
-            Some(_) => self.serve(grant),
-            None => Act::End(End::Failed(failure)),
-        }
+        let is_living = grant.living(now, self.demand.refused).is_some();
+        Act::End(if is_living { End::ServeOn(grant, failure) } else { End::Failed(failure) })
     }
 
     fn doubt(&mut self, row: Option<Grant>, now: Timestamp) -> Act {
@@ -323,7 +368,12 @@ impl Renewal {
     }
 
     fn looked(&mut self, grant: Grant, doom: Option<Death>, seed: Option<Seed>, now: Timestamp) -> Act {
-        let Some(seed) = seed else { return Act::End(End::Unsure) };
+        let Some(seed) = seed else {
+            // What lives serves on; whether the grant is dead is found out when it does not.
+            self.is_doubtful = true;
+            let is_living = grant.living(now, self.demand.refused).is_some();
+            return if is_living { self.serve(grant) } else { Act::End(End::Unsure) };
+        };
         self.adopt_or(grant, seed, now, |this, grant, _| this.give_up(grant, doom))
     }
 

@@ -21,7 +21,7 @@ pub(super) trait Source: Send + Sync + 'static {
     fn lineage(errand: &Self::Errand) -> Option<Lineage>;
 
     /// What a caller hears whose patience ends first.
-    fn too_slow(connection: &Arc<str>) -> TokenError;
+    fn too_slow(&self, connection: &Arc<str>) -> TokenError;
 
     /// An access token that meets `demand`, or the best that can be had.
     fn fetch(

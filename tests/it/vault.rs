@@ -127,8 +127,14 @@ async fn a_refused_token_that_the_vault_still_gives_rests() {
     assert_eq!(rig.get(PATH).await.status, 401, "the vault has no other");
     refused(&rig.get(PATH).await, 403, "reconnect_required");
     assert_eq!((upstream.requests().len(), rig.exchanges()), (1, 2));
+    // After a while it is tried once more, in case the provider has changed its mind, and then it rests again.
+    rig.clock.advance(RECHECK + SECONDS);
+    assert_eq!(rig.get(PATH).await.status, 401);
+    refused(&rig.get(PATH).await, 403, "reconnect_required");
+    assert_eq!(upstream.requests().len(), 2);
+    // Whoever connects anew is served within seconds.
     rig.connect(ALICE, [vaulted("tok-new")]);
-    rig.clock.advance(RECHECK);
+    rig.clock.advance(SECONDS);
     assert_eq!(rig.get(PATH).await.status, 200);
     assert_eq!(upstream.last_token(), "tok-new");
 }

@@ -56,6 +56,14 @@ fn without_a_refresh_token_an_expired_access_token_is_the_end() {
 }
 
 #[test]
+fn what_is_spent_itself_is_renewed_well_before_it_ends() {
+    let sixty_days = Duration::from_secs(60 * 24 * 3600);
+    let exchanged = grant("a", "").succeed(&granted("b", "", Some(sixty_days)), EXCHANGES, now());
+    assert_eq!(step(&exchanged, sixty_days / 10 * 8, EXCHANGES), Step::Use);
+    assert_eq!(step(&exchanged, sixty_days / 100 * 96, EXCHANGES), Step::UseAndRenew);
+}
+
+#[test]
 fn an_exchange_needs_a_token_that_still_lives() {
     let grant = grant("a", "");
     assert_eq!(step(&grant, HOUR - Duration::from_secs(1), EXCHANGES), Step::UseAndRenew);
@@ -65,10 +73,15 @@ fn an_exchange_needs_a_token_that_still_lives() {
 #[test]
 fn a_refused_token_is_renewed_and_a_newer_one_is_not() {
     let first = grant("a", "r");
-    let refused = Demand { refused: Some(first.generation), ..Demand::default() };
+    let value = first.access.as_ref().map(Access::fingerprint);
+    let refused = Demand { refused: value, ..Demand::default() };
     assert_eq!(first.step(now(), KEEPS, refused), Step::Renew);
+    assert_eq!(first.step(now(), KEEPS, Demand { is_look: true, ..refused }), Step::Reconnect(None));
     let second = first.succeed(&granted("b", "s", Some(HOUR)), KEEPS, now());
     assert_eq!(second.step(now(), KEEPS, refused), Step::Use);
+    // The value is refused, whatever record it comes in.
+    let again = grant("a", "r").succeed(&granted("a", "s", Some(HOUR)), KEEPS, now());
+    assert_eq!(again.step(now(), KEEPS, refused), Step::Renew);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::*;
-use crate::token::grant::Spends;
+use crate::token::grant::{Fingerprint, Spends};
 
 const TERMS: Terms = Terms { spends: Spends::RefreshToken, rotates: true, lifetime: None, rest: REST };
 /// What a token lives, and less than what passes between two rounds.
@@ -30,8 +30,14 @@ struct World {
     faults: u8,
     rounds: u8,
     sign_ins: u8,
-    /// Whether something has gone wrong that can cost a grant.
+    /// How often the provider may still refuse what it has issued.
+    rejections: u8,
+    /// Whether anything has gone wrong.
+    is_disturbed: bool,
+    /// Whether something has gone wrong that can cost a grant: an answer lost, or a second mark left for nothing.
     is_hurt: bool,
+    /// Whether a mark was left for nothing.
+    has_left_mark: bool,
     /// Whether a replica has slept beyond its lease.
     has_slept: bool,
     /// Refresh tokens whose successor was written down.
@@ -105,7 +111,10 @@ impl World {
             faults,
             rounds,
             sign_ins,
+            rejections: 1,
+            is_disturbed: false,
             is_hurt: false,
+            has_left_mark: false,
             has_slept: false,
             succeeded: Vec::new(),
         }
@@ -124,23 +133,44 @@ impl World {
             if replica.running.is_some() {
                 consider(&|world| drop(world.go_on(index)));
             } else {
-                consider(&|world| world.start(index));
+                consider(&|world| world.start(index, None));
+                let living = self.row.as_ref().and_then(|row| row.living(self.now, None));
+                if let Some(access) = living.filter(|_| self.rejections > 0) {
+                    let refused = Some(access.fingerprint());
+                    consider(&|world| {
+                        world.rejections -= 1;
+                        world.start(index, refused);
+                    });
+                }
             }
             if replica.seen != self.identity {
                 consider(&|world| world.replicas[index].seen = world.identity.clone());
             }
             if self.faults > 0 && replica.running.is_some() {
                 consider(&|world| world.crash(index));
+                if matches!(replica.running, Some((_, Act::Swap(_) | Act::Create(_)))) {
+                    consider(&|world| world.lose_reply(index));
+                }
                 if replica.mail.is_some() {
                     consider(&|world| world.lose_answer(index));
                 }
+                if matches!(replica.running, Some((_, Act::Look))) {
+                    consider(&|world| world.ask_in_vain(index));
+                }
             }
+        }
+        if self.faults > 0 && !self.provider.is_revoked {
+            // The user, or an administrator, takes back what was granted.
+            consider(&|world| {
+                world.go_wrong();
+                (world.is_hurt, world.provider.is_revoked) = (true, true);
+            });
         }
         if self.faults > 0 && self.lease.is_some() {
             // Whoever holds it sleeps beyond its end.
             consider(&|world| {
                 (world.faults, world.lease) = (world.faults - 1, None);
-                (world.is_hurt, world.has_slept) = (true, true);
+                (world.is_disturbed, world.is_hurt, world.has_slept) = (true, true, true);
             });
         }
         if self.rounds > 0 {
@@ -155,21 +185,54 @@ impl World {
         next
     }
 
-    fn start(&mut self, index: usize) {
+    fn start(&mut self, index: usize, refused: Option<Fingerprint>) {
         let replica = &mut self.replicas[index];
-        let renewal = Renewal::new(TERMS, Demand::default(), Some(replica.seen.clone()));
+        let renewal = Renewal::new(TERMS, Demand { refused, ..Demand::default() }, Some(replica.seen.clone()));
         replica.running = Some((renewal, Act::Read));
     }
 
     fn crash(&mut self, index: usize) {
+        self.go_wrong();
+        let has_answer = self.replicas[index].mail.take().is_some();
+        let had_answer = self.replicas[index].running.take().is_some_and(|(renewal, _)| renewal.must_persist());
+        let leaves_mark = self.row.as_ref().is_some_and(Grant::is_marked);
+        self.is_hurt |= has_answer || had_answer || (leaves_mark && self.has_left_mark);
+        self.has_left_mark |= leaves_mark;
+    }
+
+    /// The store does what it is asked, and nobody hears of it.
+    fn lose_reply(&mut self, index: usize) {
+        self.go_wrong();
+        let Some((mut renewal, act)) = self.replicas[index].running.take() else { return };
+        match act.clone() {
+            Act::Create(grant) if self.row.is_none() => self.row = Some(grant),
+            Act::Swap(grant) => drop(self.swap(grant)),
+            Act::Create(_) | Act::Read | Act::Lease | Act::Wait | Act::Send(_) | Act::Look | Act::End(_) => {}
+        }
+        if renewal.must_persist() {
+            self.replicas[index].running = Some((renewal, act));
+        } else if renewal.must_unmark() {
+            let act = renewal.hear(Heard::Unclear, self.now);
+            self.replicas[index].running = Some((renewal, act));
+        }
+    }
+
+    /// The tenant gives no answer.
+    fn ask_in_vain(&mut self, index: usize) {
+        self.go_wrong();
+        if let Some((mut renewal, _)) = self.replicas[index].running.take() {
+            let act = renewal.hear(Heard::Identity(None), self.now);
+            self.replicas[index].running = Some((renewal, act));
+        }
+    }
+
+    fn go_wrong(&mut self) {
         self.faults -= 1;
-        self.is_hurt = true;
-        self.replicas[index].running = None;
-        self.replicas[index].mail = None;
+        self.is_disturbed = true;
     }
 
     fn lose_answer(&mut self, index: usize) {
-        self.faults -= 1;
+        self.go_wrong();
         self.is_hurt = true;
         self.replicas[index].mail = Some(Err(failure(Class::Network, true)));
     }
@@ -207,8 +270,10 @@ impl World {
                 if self.lease == Some(index) {
                     self.lease = None;
                 }
-                let is_lost = matches!(end, End::Reconnect(..) | End::Nothing | End::Failed(_) | End::Unsure);
-                assert!(self.is_hurt || !is_lost, "{end:?} although nothing went wrong");
+                let is_lost = matches!(end, End::Reconnect(..) | End::Nothing);
+                let is_failed = matches!(end, End::Failed(_) | End::Unsure | End::ServeOn(..));
+                assert!(self.is_hurt || !is_lost, "{end:?} although nothing was lost");
+                assert!(self.is_disturbed || !is_failed, "{end:?} although nothing went wrong");
                 return Some(end);
             }
         };
@@ -236,7 +301,7 @@ impl World {
     fn aftermath(mut self) -> (Self, End) {
         self.now = self.now.plus(ROUND);
         self.lease = None;
-        self.start(0);
+        self.start(0, None);
         for _ in 0..100 {
             if let Some(end) = self.go_on(0) {
                 return (self, end);
@@ -261,7 +326,9 @@ impl World {
                 let End::Use(grant) = end else { panic!("{end:?} after a new sign-in") };
                 assert_eq!(grant.refresh, Some(world.provider.refresh_token()));
             }
-            End::UseInDoubt(_) | End::Nothing | End::Failed(_) | End::Unsure => panic!("{end:?} when all is quiet"),
+            End::UseInDoubt(_) | End::ServeOn(..) | End::Nothing | End::Failed(_) | End::Unsure => {
+                panic!("{end:?} when all is quiet")
+            }
         }
     }
 }
