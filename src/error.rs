@@ -293,7 +293,8 @@ fn token(error: &TokenError) -> Code {
         TokenError::UserBlocked => Code::UserBlocked,
         TokenError::UnknownUser => Code::NoUser,
         TokenError::Unusable { .. } | TokenError::TooSlow => Code::TenantUnavailable,
-        TokenError::Tenant(error) | TokenError::NoVault { cause: error } => tenant(error),
+        TokenError::Tenant(error) | TokenError::NoVault { cause: error, .. } => tenant(error),
+        TokenError::CallerExpired => Code::ExpiredToken,
         TokenError::Died => Code::Internal,
     }
 }

@@ -49,6 +49,9 @@ pub enum VaultError {
     /// The caller's token was not accepted: expired meanwhile, or not for the API that our client is linked to.
     #[error("the tenant does not accept the caller's token in exchange")]
     SubjectRefused,
+    /// A policy of the tenant, or one of its Actions, denies this exchange.
+    #[error("the tenant denies the exchange")]
+    Denied,
     /// Whatever may befall any call to the tenant; a client that may not use the grant is misconfigured.
     #[error(transparent)]
     Tenant(#[from] TenantError),
@@ -64,6 +67,7 @@ impl VaultError {
             Self::RenewalFailed => "renewal_failed",
             Self::NotEnabled => "not_enabled",
             Self::SubjectRefused => "subject_refused",
+            Self::Denied => "denied",
             Self::Tenant(error) => error.outcome(),
         }
     }
@@ -159,11 +163,7 @@ fn refusal(answer: &Answer, names_account: bool) -> VaultError {
         )
         .into(),
         // Auth0 says `access_denied` for a wrong secret, with 401, and where a policy or an Action denies, with 403.
-        "access_denied" | "mfa_required" if answer.status == StatusCode::FORBIDDEN => TenantError::Misconfigured(
-            "the tenant denies the exchange: its policy for a second factor must not be \"Always\", and its Actions must \
-             let Token Vault pass",
-        )
-        .into(),
+        "access_denied" | "mfa_required" if answer.status == StatusCode::FORBIDDEN => VaultError::Denied,
         "invalid_client" | "access_denied" => TenantError::Misconfigured(
             "the tenant refuses the vault client's credentials: check `vault` in [auth0] (or client_id and client_secret)",
         )

@@ -9,7 +9,7 @@ use super::CallerError;
 use crate::clock::Timestamp;
 
 /// How far the tenant's clock and ours may differ, in seconds (RFC 7519 §4.1.4: "a few minutes" at most).
-const LEEWAY_SECONDS: u64 = 60;
+pub(super) const LEEWAY_SECONDS: u64 = 60;
 
 /// The claims of an access token in Auth0's own profile or that of RFC 9068. A claim that occurs twice, or has another
 /// type than it must have, fails the reading: RFC 8725 §2.4 warns of parsers that differ.

@@ -1,6 +1,7 @@
 //! WHO CALLS: the bearer is taken out of the request and becomes a [`Caller`], or the request ends here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 
@@ -23,6 +24,7 @@ use key_set::KeySet;
 use remembered::{DigestHasher, Remembered};
 
 /// A person who was shown to be the holder of a valid token. Only [`Verifier::verify`] makes one.
+#[derive(Clone)]
 pub struct Caller {
     remembered: Arc<Remembered>,
     bearer: Bearer,
@@ -33,6 +35,13 @@ impl Caller {
     #[must_use]
     pub fn subject(&self) -> &Arc<str> {
         &self.remembered.subject
+    }
+
+    /// Whether that token has expired by the letter. It is accepted for a little longer, since clocks differ, but not by
+    /// the tenant.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.remembered.expires.minus(Duration::from_secs(claims::LEEWAY_SECONDS)) <= now
     }
 
     /// The token that showed it, for the tenant that issued it.

@@ -250,6 +250,9 @@ fn min_validity(headers: &HeaderMap) -> Result<Duration, PermitError> {
     seconds.filter(|_| lines.next().is_none()).map(Duration::from_secs).ok_or(PermitError::BadMinValidity)
 }
 
+/// The longest name of an account, in bytes: those of custom databases and of SAML have some hundred.
+const ACCOUNT_BYTES_MAX: usize = 256;
+
 /// The header that names one of several accounts.
 pub const ACCOUNT: HeaderName = HeaderName::from_static("idp-proxy-account");
 
@@ -257,7 +260,9 @@ fn account(headers: &HeaderMap) -> Result<Option<HeaderValue>, PermitError> {
     let mut lines = headers.get_all(ACCOUNT).iter();
     match (lines.next(), lines.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) if value.to_str().is_ok_and(|text| !text.is_empty()) => Ok(Some(value.clone())),
+        (Some(value), None) if value.to_str().is_ok_and(|text| (1..=ACCOUNT_BYTES_MAX).contains(&text.len())) => {
+            Ok(Some(value.clone()))
+        }
         (Some(_), _) => Err(PermitError::BadAccount),
     }
 }

@@ -62,7 +62,12 @@ pub enum TokenError {
         /// What has to be set up.
         #[source]
         cause: Arc<TenantError>,
+        /// Whether it is so for everybody at the connection, and not for this user or call alone.
+        is_general: bool,
     },
+    /// The caller's own token has expired since it was verified, so that nothing can be had for it.
+    #[error("the access token has expired; get a new one from the tenant")]
+    CallerExpired,
     /// A token with characters that no header can carry.
     #[error("the tenant's token for your account at {connection} cannot be sent in a header")]
     Unusable {
@@ -112,13 +117,25 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// What the user hears when neither of the tenant's worlds has a token: whatever says most about what to do.
+    pub(super) fn of_both(of_identities: Self, of_vault: Self) -> Self {
+        match (&of_identities, &of_vault) {
+            (_, Self::UserBlocked | Self::UnknownUser | Self::CallerExpired) => of_vault,
+            // It may be no tenant with a vault that answers so.
+            (_, Self::Tenant(error)) if matches!(**error, TenantError::Nonsense(..)) => of_identities,
+            (_, Self::NotInVault { .. } | Self::NotConnected { .. } | Self::NoVault { .. }) => of_identities,
+            (ends_in_sign_in, _) if ends_in_sign_in.connection().is_some() => of_vault,
+            (_, _) => of_identities,
+        }
+    }
+
     /// Whether it passes without anybody's doing.
     pub(super) fn is_passing(&self) -> bool {
         matches!(
             self,
             Self::Store(_)
                 | Self::Tenant(_)
-                | Self::NoVault { .. }
+                | Self::NoVault { is_general: true, .. }
                 | Self::Renewal { .. }
                 | Self::RenewalTooSlow { .. }
                 | Self::TooSlow
@@ -140,6 +157,7 @@ impl TokenError {
             | Self::NoToken { .. }
             | Self::NotInVault { .. }
             | Self::NoVault { .. }
+            | Self::CallerExpired
             | Self::Unusable { .. }
             | Self::OAuth1 { .. }
             | Self::UserBlocked
@@ -167,6 +185,7 @@ impl TokenError {
             | Self::UserBlocked
             | Self::UnknownUser
             | Self::NoVault { .. }
+            | Self::CallerExpired
             | Self::Tenant(_)
             | Self::TooSlow
             | Self::Renewal { .. }

@@ -137,7 +137,7 @@ impl Tokens {
             }
             Origin::Vault(held) => {
                 let key = self.vault_key(call);
-                Origin::Vault(self.vault.successor(&ask(call, &key, call.caller().bearer(), begun), held).await?)
+                Origin::Vault(self.vault.successor(&ask(call, &key, call.caller(), begun), held).await?)
             }
             Origin::Identity(..) => {
                 self.refuse(call, token);
@@ -160,43 +160,31 @@ impl Tokens {
         }
     }
 
-    /// From the identities, and from Token Vault where they do not carry a token that serves; the other way round at a
-    /// connection of which it is known that the vault has its tokens.
+    /// From the identities, and from Token Vault where they end in a new sign-in. At a connection that the vault has had
+    /// tokens of it goes first, unless the identities are known to serve.
     async fn in_either(&self, call: &Call, begun: Instant) -> Get {
         let connection = call.provider().connection();
-        if self.worlds.is_vault(connection) {
-            let found = Box::pin(self.in_vault(call, begun)).await;
-            self.worlds.learn(connection, found.as_ref(), self.clock.now());
-            match found {
-                Err(TokenError::NotInVault { .. } | TokenError::NotConnected { .. } | TokenError::NoVault { .. }) => {}
-                decided => return decided,
-            }
-            return self.among_identities(call, begun).await;
+        if self.worlds.is_vault(connection) && !self.users.serves(call.caller().subject(), &wanted(call), begun) {
+            let of_vault = match Box::pin(self.in_vault(call, begun)).await {
+                Err(error) => error,
+                found => return found,
+            };
+            let found = self.among_identities(call, begun).await;
+            return found.map_err(|of_identities| TokenError::of_both(of_identities, of_vault));
         }
-        let error = match self.among_identities(call, begun).await {
+        let of_identities = match self.among_identities(call, begun).await {
             Err(error) if error.connection().is_some() => error,
             decided => return decided,
         };
         if !self.worlds.may_be_vault(connection, self.clock.now()) {
-            return Err(error);
+            return Err(of_identities);
         }
         let found = Box::pin(self.in_vault(call, begun)).await;
-        self.worlds.learn(connection, found.as_ref(), self.clock.now());
-        match found {
-            // What the identities lack says more about what the user has to do.
-            Err(TokenError::NotInVault { .. } | TokenError::NotConnected { .. } | TokenError::NoVault { .. }) => {
-                Err(error)
-            }
-            decided => decided,
-        }
+        found.map_err(|of_vault| TokenError::of_both(of_identities, of_vault))
     }
 
     async fn among_identities(&self, call: &Call, begun: Instant) -> Get {
-        let wanted = Wanted {
-            connection: call.provider().connection(),
-            account: call.account(),
-            is_renewed: call.provider().is_renewed(),
-        };
+        let wanted = wanted(call);
         let Found { record, account, outcome } = self.users.find(call.caller().subject(), &wanted, begun).await?;
         let Some(origin) = record.origin(account).filter(|_| wanted.is_renewed) else {
             return Ok((AccessToken::new(call, Origin::Identity(record, account))?, outcome));
@@ -208,7 +196,9 @@ impl Tokens {
 
     async fn in_vault(&self, call: &Call, begun: Instant) -> Get {
         let key = self.vault_key(call);
-        let (held, outcome) = self.vault.token(&ask(call, &key, call.caller().bearer(), begun)).await?;
+        let found = self.vault.token(&ask(call, &key, call.caller(), begun)).await;
+        self.worlds.learn(call.provider().connection(), found.as_ref(), self.clock.now());
+        let (held, outcome) = found?;
         Ok((AccessToken::new(call, Origin::Vault(held))?, outcome))
     }
 
@@ -222,6 +212,15 @@ impl Tokens {
             account: account.map_or_else(|| Arc::clone(&self.any), Arc::from),
             audience: Arc::clone(&self.any),
         })
+    }
+}
+
+/// Which of the caller's accounts `call` means.
+fn wanted(call: &Call) -> Wanted<'_> {
+    Wanted {
+        connection: call.provider().connection(),
+        account: call.account(),
+        is_renewed: call.provider().is_renewed(),
     }
 }
 

@@ -244,6 +244,8 @@ impl Account {
         // The life counts from the issue, which is not told but cannot be after the last login.
         let expires = last_login.zip(identity.expires_in).map(|(login, life)| login.plus(life));
         let held = match (&identity.access_token, &identity.access_token_secret) {
+            // Its grant has it, renewed or not; once in memory is enough.
+            _ if connection.is_renewed => Held::None,
             (None, _) => Held::None,
             (Some(_), Some(_)) => Held::OAuth1,
             (Some(token), None) => match bearer(token) {

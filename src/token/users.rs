@@ -107,6 +107,14 @@ impl Users {
         }
     }
 
+    /// Whether what is held of the user serves by itself.
+    pub(super) fn serves(&self, subject: &Arc<str>, wanted: &Wanted<'_>, now: Instant) -> bool {
+        self.records.get(subject).is_some_and(|record| {
+            let age = now.saturating_duration_since(record.read.end);
+            age < self.recheck && matches!(self.standpoint(&record, wanted), Standpoint::Usable(_))
+        })
+    }
+
     /// What the tenant says of a user now, if it says anything: by a read that begins after this was called. What one
     /// brings that is under way may be older than what the caller has seen since.
     pub(super) async fn look(&self, subject: &Arc<str>) -> Option<Arc<Record>> {

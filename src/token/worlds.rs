@@ -41,12 +41,12 @@ impl Worlds {
         self.known(connection) <= now.unix_millis()
     }
 
-    /// Learns from what Token Vault answered about a connection. A vault that cannot be used for it is not asked again
-    /// for a while: the operator may switch it on.
+    /// Learns from what Token Vault answered about a connection. A vault that cannot be used for it by anybody is not asked
+    /// again for a while: the operator may switch it on.
     pub(super) fn learn<T>(&self, connection: &str, answer: Result<&T, &TokenError>, now: Timestamp) {
         let world = match answer {
             Ok(_) => VAULT,
-            Err(TokenError::NoVault { .. }) => now.plus(self.recheck).unix_millis(),
+            Err(TokenError::NoVault { is_general: true, .. }) => now.plus(self.recheck).unix_millis(),
             Err(_) => return,
         };
         if let Some(known) = self.by_connection.get(connection) {

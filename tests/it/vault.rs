@@ -168,6 +168,73 @@ async fn auto_learns_where_a_connection_keeps_its_tokens() {
 }
 
 #[tokio::test]
+async fn where_the_vault_is_known_its_bad_days_are_not_those_of_the_identities() {
+    let (rig, intranet) = intranet("auto").await;
+    rig.connect("auth0|vaulted", [vaulted("tok-vault")]);
+    assert_eq!(rig.get_as("auth0|vaulted", PATH).await.status, 200);
+    rig.tenant.fail(Endpoint::Vault, Fault::Status(503, String::new()));
+    assert_eq!(rig.get(PATH).await.status, 200, "the identity has a token");
+    assert_eq!(intranet.last_token(), provider_token("intranet"));
+    assert_eq!(rig.get_as("auth0|vaulted", PATH).await.status, 200, "held");
+    rig.connect("auth0|cold", [vaulted("tok-cold")]);
+    refused(&rig.get_as("auth0|cold", PATH).await, 503, "tenant_unavailable");
+    rig.tenant.heal();
+    // Who is served by the identity costs the vault nothing.
+    let before = rig.exchanges();
+    rig.clock.advance(SECONDS);
+    assert_eq!(rig.get(PATH).await.status, 200);
+    assert_eq!(rig.exchanges(), before);
+}
+
+#[tokio::test]
+async fn one_users_denial_says_nothing_of_others() {
+    let (rig, intranet) = intranet("auto").await;
+    for number in 0..3 {
+        rig.connect(&format!("auth0|{number}"), [vaulted(&format!("tok-{number}"))]);
+    }
+    assert_eq!(rig.get_as("auth0|0", PATH).await.status, 200);
+    let denied = r#"{"error":"access_denied","error_description":"by an Action"}"#;
+    rig.tenant.fail(Endpoint::Vault, Fault::Status(403, denied.into()).times(1));
+    refused(&rig.get_as("auth0|1", PATH).await, 403, "reconnect_required");
+    assert_eq!(rig.get_as("auth0|2", PATH).await.status, 200);
+    assert_eq!(intranet.last_token(), "tok-2");
+    assert_eq!(rig.get_as("auth0|0", PATH).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_callers_token_in_its_last_leeway_is_the_callers_matter() {
+    let (rig, intranet) = intranet("token_vault").await;
+    rig.connect(ALICE, [vaulted("tok")]);
+    let token = rig.tenant.token(ALICE).expires_in(30).sign();
+    rig.clock.advance(Duration::from_secs(40));
+    refused(&rig.get_bearing(&token, PATH).await, 401, "expired_token");
+    intranet.saw_nothing();
+    rig.clock.advance(SECONDS);
+    assert_eq!(rig.get(PATH).await.status, 200, "with a token that lives");
+    assert_eq!(rig.get_bearing(&token, PATH).await.status, 200, "what is held needs no exchange");
+}
+
+#[tokio::test]
+async fn nobody_can_make_the_tenant_exchange_without_end() {
+    let (rig, intranet) = intranet("token_vault").await;
+    rig.connect(ALICE, [vaulted("tok")]);
+    let mut codes = std::collections::BTreeMap::new();
+    for number in 0..60 {
+        let answer = rig.get_with(PATH, &[("idp-proxy-account", &format!("made-up-{number}"))]).await;
+        *codes.entry(answer.code()).or_insert(0) += 1;
+    }
+    assert_eq!(codes, [("not_connected".to_owned(), 40), ("tenant_rate_limited".to_owned(), 20)].into());
+    assert_eq!(rig.exchanges(), 40);
+    rig.connect("auth0|other", [vaulted("tok-other")]);
+    assert_eq!(rig.get_as("auth0|other", PATH).await.status, 200, "others do not pay for it");
+    rig.clock.advance(Duration::from_secs(11));
+    assert_eq!(rig.get(PATH).await.status, 200);
+    let long = "x".repeat(257);
+    refused(&rig.get_with(PATH, &[("idp-proxy-account", &long)]).await, 400, "bad_request");
+    assert_eq!(intranet.tokens(), ["tok-other", "tok"]);
+}
+
+#[tokio::test]
 async fn auto_does_not_ask_a_vault_again_that_is_not_for_the_connection() {
     let (rig, intranet) = intranet("auto").await;
     rig.tenant.set_purpose("intranet", Purpose::Authentication);
@@ -236,6 +303,7 @@ async fn a_tenant_that_is_not_set_up_for_the_vault_is_told_from_one_that_is_busy
         (Fault::Status(403, r#"{"error":"unauthorized_client"}"#.into()), "tenant_misconfigured"),
         (Fault::Status(401, r#"{"error":"invalid_client"}"#.into()), "tenant_misconfigured"),
         (Fault::Status(403, r#"{"error":"access_denied"}"#.into()), "tenant_misconfigured"),
+        (Fault::Status(401, r#"{"error":"access_denied"}"#.into()), "tenant_misconfigured"),
         (Fault::Status(429, String::new()), "tenant_rate_limited"),
         (Fault::Status(503, String::new()), "tenant_unavailable"),
         (Fault::Garbage, "tenant_unavailable"),

@@ -61,9 +61,9 @@ impl Mischief {
     }
 }
 
-/// Has all of it happen, the last of it when its time has come.
+/// Has all of it happen, and pass, when its time has come.
 pub(super) async fn happen(world: &World, mischief: &[Mischief]) {
-    let mut down = None;
+    let (mut busy_for, mut down_after) = (None, None);
     for mischief in mischief {
         match mischief {
             Mischief::LostAnswer(name) => provider(world, name).fail(Side::Token, Fault::LoseAnswer.times(1)),
@@ -71,8 +71,11 @@ pub(super) async fn happen(world: &World, mischief: &[Mischief]) {
                 let provider = provider(world, name);
                 provider.settings().logins.keys().for_each(|account| provider.revoke_account(account));
             }
-            Mischief::TenantBusy(pause) => world.tenant.fail(Endpoint::Users, busy(*pause)),
-            Mischief::TenantDown(after) => down = Some(*after),
+            Mischief::TenantBusy(pause) => {
+                world.tenant.fail(Endpoint::Users, busy(*pause));
+                busy_for = Some(*pause);
+            }
+            Mischief::TenantDown(after) => down_after = Some(*after),
             Mischief::Slow(delay) => {
                 world.tenant.delay(Endpoint::Users, *delay);
                 for (provider, _) in world.providers() {
@@ -82,11 +85,19 @@ pub(super) async fn happen(world: &World, mischief: &[Mischief]) {
             }
         }
     }
-    if let Some(after) = down {
-        tokio::time::sleep(after).await;
-        world.tenant.down().await;
-    }
-    std::future::pending().await
+    let calm = async {
+        if let Some(pause) = busy_for {
+            tokio::time::sleep(pause).await;
+            world.tenant.heal();
+        }
+    };
+    let end = async {
+        if let Some(after) = down_after {
+            tokio::time::sleep(after).await;
+            world.tenant.down().await;
+        }
+    };
+    tokio::join!(calm, end, std::future::pending::<()>());
 }
 
 fn busy(pause: Duration) -> Fault {

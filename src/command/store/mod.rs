@@ -29,7 +29,7 @@ pub(super) enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Forget grants; the tenant's copies begin new ones
+    /// Forget grants. What the tenant holds begins new ones; where refresh tokens are replaced that is spent, and users sign in again
     Forget {
         /// The configuration
         #[arg(long, default_value = "proxy.toml")]
