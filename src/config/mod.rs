@@ -16,6 +16,7 @@ use crate::secret::Secret;
 mod connection;
 mod duration;
 mod env;
+mod expired_when;
 pub mod fault;
 mod file;
 mod header;
@@ -33,6 +34,7 @@ mod value;
 
 pub use duration::parse_duration;
 pub use env::{Env, ProcessEnv};
+pub use expired_when::{ExpiredWhen, HeaderTest, JsonTest, JsonValue, Means, Wanted};
 pub use fault::Faults;
 pub use file::known_keys;
 pub use reader::nearest;
@@ -176,6 +178,8 @@ pub struct Provider {
     pub auth_prefix: String,
     /// Headers set when the caller sent none of that name.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// By which answers it says that a token is dead; the first rule that matches decides.
+    pub expired_when: Vec<ExpiredWhen>,
     /// Which of the tenant's worlds holds its tokens.
     pub source: Source,
     /// How its tokens are renewed, if they are renewed here.

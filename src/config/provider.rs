@@ -6,6 +6,7 @@ use hyper::http::{HeaderName, HeaderValue, header};
 use toml::de::DeValue;
 
 use super::connection::{Settled, Written, settle};
+use super::expired_when::expired_when;
 use super::fault::{Code, Fault};
 use super::header::{auth_prefix, header_name};
 use super::reader::{Table, nearest};
@@ -103,6 +104,7 @@ fn provider(
     let auth_header = table.or("auth_header", header::AUTHORIZATION, text(header_name));
     let auth_prefix = table.or("auth_prefix", "Bearer ".to_owned(), text(auth_prefix));
     let headers = headers(&mut table, &auth_header);
+    let expired_when = expired_when(&mut table);
     // What its connection says is settled when all tables are read.
     let Settled { source, renewal } = Settled::default();
     table.refuse_rest();
@@ -117,6 +119,7 @@ fn provider(
         auth_header,
         auth_prefix,
         headers,
+        expired_when,
         source,
         renewal,
     })

@@ -142,6 +142,22 @@ impl<'r, 'a> Table<'r, 'a> {
         self
     }
 
+    /// The table that `item`, a value of this one, is. If it is none, that is a fault.
+    pub(super) fn part<'t>(&'t mut self, item: &Item<'t>) -> Option<Table<'t, 'a>> {
+        let table = self.check(item, |item| item.value.as_table().ok_or_else(|| item.wrong_type("a table")))?;
+        // A preset's own places are not places in the file.
+        let (own, preset) = if item.is_inherited { (None, Some(table)) } else { (Some(table), None) };
+        Some(Table {
+            reader: &mut *self.reader,
+            name: item.key.clone(),
+            span: item.span.clone(),
+            own,
+            preset,
+            asked: Vec::new(),
+            is_quiet: false,
+        })
+    }
+
     /// Where the table's header is.
     pub(super) fn header(&self) -> Option<Range<usize>> {
         self.span.clone()

@@ -8,7 +8,7 @@ use hyper::http::uri::PathAndQuery;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::caller::Caller;
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config, ExpiredWhen, Source};
 
 mod permit;
 mod target;
@@ -66,6 +66,12 @@ impl Provider {
     #[must_use]
     pub fn default_headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.settings.headers
+    }
+
+    /// By which of its answers a token is known to be dead; the first rule that matches decides.
+    #[must_use]
+    pub fn expired_when(&self) -> &[ExpiredWhen] {
+        &self.settings.expired_when
     }
 }
 

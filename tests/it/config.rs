@@ -9,6 +9,7 @@ use idp_proxy::config::{Config, Faults, LogFormat};
 use proptest::prelude::*;
 
 mod connections;
+mod expired_when;
 mod providers;
 mod renewal;
 mod secrets;
