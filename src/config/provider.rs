@@ -35,7 +35,7 @@ impl OwnPlace {
 
 /// What belongs into `[providers]`.
 pub(super) fn example() -> String {
-    format!("add one, such as [providers.github]; there are presets for {}", preset_names())
+    "add one, such as [providers.github]; `idp-proxy providers` lists what there are presets for".to_owned()
 }
 
 /// Reads every provider.
@@ -143,11 +143,7 @@ fn where_from(name: &str) -> String {
         return format!("the preset `{name}` cannot know it: it differs from customer to customer");
     }
     let near = nearest(name, preset::names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    format!("there is no preset `{}` to take it from{near} (presets: {})", name.escape_debug(), preset_names())
-}
-
-fn preset_names() -> String {
-    preset::names().collect::<Vec<_>>().join(", ")
+    format!("there is no preset `{}` to take it from{near} (`idp-proxy providers` lists them)", name.escape_debug())
 }
 
 fn allow(table: &mut Table<'_, '_>) -> Allow {

@@ -7,6 +7,7 @@ mod answers;
 mod bodies;
 #[cfg(test)]
 mod callers;
+mod catalogue;
 #[cfg(test)]
 mod config;
 #[cfg(test)]

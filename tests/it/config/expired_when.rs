@@ -20,9 +20,9 @@ fn on(status: u16, means: Means) -> ExpiredWhen {
 #[test]
 fn where_nobody_says_anything_401_is_expired() {
     let text = format!(
-        "{MINIMAL}\n[providers.x]\nconnection = \"x\"\nbase_url = \"https://x.example\"\nsource = \"token_vault\"\n"
+        "{MINIMAL}\n[providers.intranet]\nconnection = \"intranet\"\nbase_url = \"https://intranet.example\"\nsource = \"token_vault\"\n"
     );
-    assert_eq!(config(&text).providers["x"].expired_when, [on(401, Means::Expired)]);
+    assert_eq!(config(&text).providers["intranet"].expired_when, [on(401, Means::Expired)]);
     assert_eq!(rules("[]"), [], "none at all is somebody's word");
 }
 
