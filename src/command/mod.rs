@@ -12,6 +12,7 @@ use crate::config::{Env, ProcessEnv};
 pub mod check;
 pub mod dev;
 mod process;
+mod providers;
 mod serve;
 mod store;
 mod watched;
@@ -27,6 +28,7 @@ struct Arguments {
 const EXAMPLES: &str = "Examples:
   idp-proxy dev                         try everything on this machine, no account needed
   idp-proxy check                       find every fault in proxy.toml
+  idp-proxy providers github            show what is known of GitHub
   idp-proxy serve --config proxy.toml   run the proxy
 
 Exit codes: 0 done, 1 failed while running, 2 bad usage or configuration.";
@@ -56,6 +58,14 @@ enum Command {
         /// Run just the tenant and the providers, keep their state in DIR, and write a proxy.toml there for `serve`
         #[arg(long, value_name = "DIR", conflicts_with = "once")]
         tenant_only: Option<PathBuf>,
+    },
+    /// List the providers that there are presets for, or print one preset
+    Providers {
+        /// Print this one, as TOML for [providers.NAME]
+        name: Option<String>,
+        /// The list, or the preset's keys, as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Look after the token store
     Store {
@@ -104,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Dev { listen, once, json, faults, tenant_only } => {
             dev::run(&dev::Options { listen, once, json, faults, tenant_only })
         }
+        Command::Providers { name, json } => providers::run(name.as_deref(), json, &mut io::stdout()),
         Command::Store { action } => store::run(action, &ProcessEnv),
         Command::Check { config, json } => {
             let color = io::stdout().is_terminal() && ProcessEnv.allows_color();

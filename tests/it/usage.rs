@@ -18,10 +18,10 @@ fn finished(output: Output) -> (Option<i32>, String, String) {
 fn help_lists_the_commands_and_shows_examples() {
     let (code, help, errors) = run(&["--help"]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    for piece in ["serve", "dev", "check", "Examples:", "idp-proxy dev", "Exit codes:"] {
+    for piece in ["serve", "dev", "check", "providers", "Examples:", "idp-proxy dev", "Exit codes:"] {
         assert!(help.contains(piece), "no {piece} in\n{help}");
     }
-    for command in ["serve", "dev", "check"] {
+    for command in ["serve", "dev", "check", "providers"] {
         let (code, help, _) = run(&[command, "--help"]);
         assert_eq!(code, Some(0));
         assert!(help.contains("Usage: idp-proxy"), "{help}");
@@ -115,4 +115,68 @@ fn check_that_cannot_write_its_answer_failed() {
     let status = idp_proxy(&["check"]).current_dir(&folder).stdout(full).status().unwrap();
     assert_eq!(status.code(), Some(1));
     let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn providers_lists_the_catalogue_for_people_and_for_programs() {
+    let (code, table, errors) = run(&["providers"]);
+    assert_eq!((code, &*errors), (Some(0), ""));
+    let rows: Vec<Vec<&str>> =
+        table.lines().map(|line| line.split("  ").filter(|cell| !cell.is_empty()).collect()).collect();
+    assert!(rows.iter().all(|row| row.len() == 5), "{table}");
+    let trimmed = |row: &[&str]| row.iter().map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let rows: Vec<_> = rows.iter().map(|row| trimmed(row)).collect();
+    for row in [
+        ["NAME", "CONNECTION", "BASE URL", "RENEWED", "ROTATES"],
+        ["bitbucket", "bitbucket", "https://api.bitbucket.org/2.0", "yes", "yes"],
+        ["github", "github", "https://api.github.com", "no", "-"],
+        ["gmail", "google-oauth2", "https://gmail.googleapis.com", "yes", "no"],
+        ["microsoft-china", "(yours)", "https://microsoftgraph.chinacloudapi.cn", "yes", "no"],
+        ["shopify", "shopify", "(yours)", "yes", "yes"],
+    ] {
+        assert!(rows.iter().any(|found| found == &row), "no {row:?} in\n{table}");
+    }
+
+    let (code, out, _) = run(&["providers", "--json"]);
+    let list: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let list = list.as_array().unwrap();
+    assert_eq!((code, list.len()), (Some(0), rows.len() - 1));
+    let of = |name: &str| list.iter().find(|row| row["name"] == name).unwrap();
+    assert_eq!(
+        *of("sharepoint"),
+        serde_json::json!({
+            "name": "sharepoint", "connection": "sharepoint", "base_url": null, "renewed": true, "rotates": false,
+        })
+    );
+    assert_eq!((&of("github")["renewed"], &of("github")["rotates"]), (&false.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn a_preset_is_printed_in_full_and_can_be_pasted() {
+    let (code, preset, errors) = run(&["providers", "google"]);
+    assert_eq!((code, &*errors), (Some(0), ""));
+    assert!(preset.starts_with("# ") && preset.contains("base_url = \"https://www.googleapis.com\""), "{preset}");
+    let pasted = format!("{GOOD}\n[providers.drive]\n{preset}\nclient_id = \"id\"\nclient_secret = \"hunter2\"\n");
+    let praise = "proxy.toml: no faults. 3 providers: drive, github, google\n".to_owned();
+    assert_eq!(check(&pasted, &[]), (Some(0), praise, String::new()));
+
+    let (code, keys, _) = run(&["providers", "google", "--json"]);
+    let keys: serde_json::Value = serde_json::from_str(&keys).unwrap();
+    assert_eq!((code, &keys["connection"], &keys["rotates"]), (Some(0), &"google-oauth2".into(), &false.into()));
+    assert_eq!(keys["expired_when"][0], serde_json::json!({ "status": 401, "means": "expired" }));
+}
+
+#[test]
+fn an_unknown_preset_is_bad_usage_and_the_nearest_is_named() {
+    for arguments in [&["providers", "gitub"][..], &["providers", "gitub", "--json"]] {
+        let (code, out, errors) = run(arguments);
+        assert_eq!((code, &*out), (Some(2), ""));
+        assert_eq!(
+            errors,
+            "error: there is no preset `gitub`; did you mean `github`? (`idp-proxy providers` lists them)\n"
+        );
+    }
+    let (code, _, errors) = run(&["providers", "\u{1b}[2J"]);
+    assert_eq!(code, Some(2));
+    assert!(!errors.contains('\u{1b}'), "{errors:?}");
 }
