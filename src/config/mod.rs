@@ -181,6 +181,8 @@ pub struct Provider {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// By which answers it says that a token is dead; the first rule that matches decides.
     pub expired_when: Vec<ExpiredWhen>,
+    /// Where an answer's links into the provider are pointed back at the proxy.
+    pub rewrite: Rewrite,
     /// Which of the tenant's worlds holds its tokens.
     pub source: Source,
     /// How its tokens are renewed, if they are renewed here.
@@ -275,6 +277,17 @@ pub enum Allow {
     All,
     /// What one of these rules matches.
     Rules(Vec<Rule>),
+}
+
+/// Where an answer's links into the provider are pointed back at the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// Nowhere.
+    Off,
+    /// In `Link`, `Location` and `Content-Location`.
+    Headers,
+    /// There and in the strings of JSON bodies.
+    Json,
 }
 
 /// `[cors]`.

@@ -12,7 +12,7 @@ use super::header::{auth_prefix, header_name};
 use super::reader::{Table, nearest};
 use super::rule::Rule;
 use super::value::{Invalid, Item, not_empty, scope, text};
-use super::{Allow, BaseUrl, Provider, header as headers_of, preset, url};
+use super::{Allow, BaseUrl, Provider, Rewrite, header as headers_of, preset, url};
 
 /// Where the proxy itself is reached, which no provider may be.
 pub(super) struct OwnPlace {
@@ -105,6 +105,7 @@ fn provider(
     let auth_prefix = table.or("auth_prefix", "Bearer ".to_owned(), text(auth_prefix));
     let headers = headers(&mut table, &auth_header);
     let expired_when = expired_when(&mut table);
+    let rewrite = table.or("rewrite", Rewrite::Headers, text(rewrite));
     // What its connection says is settled when all tables are read.
     let Settled { source, renewal } = Settled::default();
     table.refuse_rest();
@@ -120,6 +121,7 @@ fn provider(
         auth_prefix,
         headers,
         expired_when,
+        rewrite,
         source,
         renewal,
     })
@@ -182,6 +184,15 @@ fn rule(text: &str) -> Result<Rule, Invalid> {
         Invalid::value(error.to_string())
             .hint("such as \"GET /repos/*/*/issues\", \"GET,POST /v1/**\" or \"* /admin/**\"")
     })
+}
+
+fn rewrite(text: &str) -> Result<Rewrite, Invalid> {
+    match text {
+        "off" => Ok(Rewrite::Off),
+        "headers" => Ok(Rewrite::Headers),
+        "json" => Ok(Rewrite::Json),
+        _ => Err(Invalid::value("must be \"off\", \"headers\" or \"json\"")),
+    }
 }
 
 fn headers(table: &mut Table<'_, '_>, auth_header: &HeaderName) -> Vec<(HeaderName, HeaderValue)> {

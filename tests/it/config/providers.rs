@@ -1,8 +1,8 @@
 //! Providers: presets, what they may be called, and what they may not be.
 
-use idp_proxy::config::Allow;
 use idp_proxy::config::fault::Code;
 use idp_proxy::config::rule::Rule;
+use idp_proxy::config::{Allow, Rewrite};
 
 use super::{MINIMAL, config, headlines, the_fault};
 
@@ -20,6 +20,18 @@ fn a_provider_inherits_its_preset_and_replaces_what_it_names() {
     assert_eq!(github.base_url.to_string(), "https://ghe.example/api/v3");
     assert_eq!(github.allow, Allow::All);
     assert!(github.headers.is_empty());
+}
+
+#[test]
+fn links_are_looked_for_where_the_preset_or_the_file_says() {
+    let with = |lines: &str| format!("{MINIMAL}{lines}\n[providers.slack]\nsource = \"token_vault\"\n");
+    let rewrite = |lines: &str, name: &str| config(&with(lines)).providers[name].rewrite;
+    assert_eq!(rewrite("", "github"), Rewrite::Json);
+    assert_eq!(rewrite("", "slack"), Rewrite::Headers);
+    assert_eq!(rewrite("rewrite = \"headers\"", "github"), Rewrite::Headers);
+    assert_eq!(rewrite("rewrite = \"off\"", "github"), Rewrite::Off);
+    let fault = the_fault(&with("rewrite = \"html\""));
+    assert_eq!(fault.message, "`rewrite` must be \"off\", \"headers\" or \"json\"");
 }
 
 #[test]
