@@ -11,11 +11,15 @@ use tokio::time::Sleep;
 use crate::activity::Running;
 use crate::telemetry::access::Entry;
 
+mod edit;
 mod kept;
 mod upload;
 
+pub use edit::{Cut, Edit};
 pub use kept::Kept;
 pub use upload::{RequestBody, Upload};
+
+use edit::{Edited, Step};
 
 /// An error of a body, which breaks the message it belongs to in a way that the receiver notices (RFC 9112 §8).
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +30,9 @@ pub enum BodyError {
     /// No byte came from the provider for `idle_timeout`.
     #[error("the provider fell silent in the middle of its answer")]
     Silent,
+    /// Something in it must not go on.
+    #[error("the provider's answer was cut")]
+    Cut,
     /// The caller's request broke off.
     #[error("the caller's request broke off")]
     Caller(#[source] hyper::Error),
@@ -45,6 +52,7 @@ enum Content {
         idle: Idle,
         strip: StripTrailers,
         broken: Option<BodyError>,
+        edited: Option<Edited>,
     },
 }
 
@@ -88,7 +96,16 @@ impl Body {
     #[must_use]
     pub fn relayed(incoming: Incoming, waiting: Option<Box<dyn AtEnd>>, idle: Duration, strip: StripTrailers) -> Self {
         let idle = Idle { patience: idle, timer: None, moved: true };
-        Self { content: Content::Relayed { incoming, waiting, idle, strip, broken: None }, end: None }
+        Self { content: Content::Relayed { incoming, waiting, idle, strip, broken: None, edited: None }, end: None }
+    }
+
+    /// The same, edited on its way.
+    #[must_use]
+    pub fn edited(mut self, edit: Option<Box<dyn Edit>>) -> Self {
+        if let Content::Relayed { edited, .. } = &mut self.content {
+            *edited = edit.map(Edited::new);
+        }
+        self
     }
 
     /// Has `entry` written once the body has been handed over, and the connection told then.
@@ -107,7 +124,7 @@ impl Body {
     /// The status has long been sent, so the log and the metrics are where it can still be said who failed.
     fn break_off(&mut self, error: &BodyError) {
         let code = match error {
-            BodyError::Upstream(_) => "upstream_protocol",
+            BodyError::Upstream(_) | BodyError::Cut => "upstream_protocol",
             BodyError::Silent => "upstream_timeout",
             BodyError::Caller(_) => "bad_request",
         };
@@ -138,25 +155,22 @@ impl HttpBody for Body {
         let frame = match &mut this.content {
             Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Content::Relayed { broken, .. } if broken.is_some() => broken.take().map(Err),
-            Content::Relayed { incoming, idle, strip, broken, .. } => match Pin::new(incoming).poll_frame(context) {
-                Poll::Ready(Some(Err(error))) => {
-                    // hyper drops the connection at an error, with what it has not flushed: first it gets a turn to.
-                    *broken = Some(BodyError::Upstream(error));
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
+            Content::Relayed { incoming, idle, strip, broken, edited: None, .. } => {
+                ready!(poll_provider(incoming, idle, *strip, broken, context))
+            }
+            Content::Relayed { incoming, idle, strip, broken, edited: Some(edited), .. } => loop {
+                if let Some(step) = edited.waiting() {
+                    break step.frame().map(Ok);
                 }
-                Poll::Ready(mut frame) => {
-                    idle.moved = true;
-                    if let Some(Ok(frame)) = &mut frame
-                        && let Some(trailers) = frame.trailers_mut()
-                    {
-                        strip(trailers);
-                    }
-                    frame.map(|frame| frame.map_err(BodyError::Upstream))
-                }
-                Poll::Pending => {
-                    ready!(idle.poll_silence(context));
-                    Some(Err(BodyError::Silent))
+                let frame = match ready!(poll_provider(incoming, idle, *strip, broken, context)) {
+                    Some(Err(error)) => break Some(Err(error)),
+                    Some(Ok(frame)) => Some(frame),
+                    None => None,
+                };
+                match edited.take(frame) {
+                    Ok(Step::Wait) => {}
+                    Ok(step) => break step.frame().map(Ok),
+                    Err(Cut) => break Some(Err(BodyError::Cut)),
                 }
             },
         };
@@ -171,6 +185,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
+            Content::Relayed { edited: Some(edited), .. } => edited.is_over(),
             Content::Relayed { incoming, .. } => incoming.is_end_stream(),
         }
     }
@@ -178,7 +193,40 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            // How long it becomes shows at its end.
+            Content::Relayed { edited: Some(_), .. } => SizeHint::default(),
             Content::Relayed { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+/// The next frame of a provider's answer.
+fn poll_provider(
+    incoming: &mut Incoming,
+    idle: &mut Idle,
+    strip: StripTrailers,
+    broken: &mut Option<BodyError>,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    match Pin::new(incoming).poll_frame(context) {
+        Poll::Ready(Some(Err(error))) => {
+            // hyper drops the connection at an error, with what it has not flushed: first it gets a turn to.
+            *broken = Some(BodyError::Upstream(error));
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Ready(mut frame) => {
+            idle.moved = true;
+            if let Some(Ok(frame)) = &mut frame
+                && let Some(trailers) = frame.trailers_mut()
+            {
+                strip(trailers);
+            }
+            Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Upstream)))
+        }
+        Poll::Pending => {
+            ready!(idle.poll_silence(context));
+            Poll::Ready(Some(Err(BodyError::Silent)))
         }
     }
 }

@@ -23,9 +23,9 @@ const LEAVES: [&str; 12] = [
 
 /// The rooms in the order in which a request visits them. `error` stands behind those whose failures it knows; `proxy` and
 /// `server` see them all, and `command` starts it all. Each may import what stands before it, and leaves.
-const ROOMS: [&str; 12] = [
-    "request", "cors", "caller", "provider", "token", "headers", "upstream", "error", "problem", "proxy", "server",
-    "command",
+const ROOMS: [&str; 13] = [
+    "request", "cors", "caller", "provider", "token", "headers", "upstream", "answer", "error", "problem", "proxy",
+    "server", "command",
 ];
 
 /// The only places that may look at a secret's characters.

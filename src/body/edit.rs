@@ -1,0 +1,128 @@
+//! What may be done to the bytes of an answer on their way to the caller.
+
+use hyper::body::{Bytes, Frame};
+
+/// An edit of a body, chunk by chunk.
+pub trait Edit: Send + Sync {
+    /// Takes the next bytes, and gives what may go on already: all, some, or nothing yet. However the body is divided into
+    /// chunks, what comes out is the same.
+    ///
+    /// # Errors
+    /// [`Cut`] when the answer must not go on.
+    fn push(&mut self, chunk: Bytes) -> Result<Bytes, Cut>;
+
+    /// The body has ended: gives what was kept back.
+    ///
+    /// # Errors
+    /// [`Cut`] when the answer must not go on.
+    fn end(&mut self) -> Result<Bytes, Cut>;
+}
+
+/// The answer must not go on: it is broken off where the caller notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut;
+
+/// A body that is edited.
+pub(super) struct Edited {
+    edit: Box<dyn Edit>,
+    /// What comes behind the bytes that were kept back.
+    last: Option<Frame<Bytes>>,
+    has_ended: bool,
+}
+
+/// What a frame has become.
+pub(super) enum Step {
+    /// This goes on.
+    Frame(Frame<Bytes>),
+    /// Nothing goes on yet.
+    Wait,
+    /// There is nothing more.
+    End,
+}
+
+impl Step {
+    pub(super) fn frame(self) -> Option<Frame<Bytes>> {
+        match self {
+            Self::Frame(frame) => Some(frame),
+            Self::Wait | Self::End => None,
+        }
+    }
+}
+
+impl Edited {
+    pub(super) fn new(edit: Box<dyn Edit>) -> Self {
+        Self { edit, last: None, has_ended: false }
+    }
+
+    /// What waits to go on before anything more is read.
+    pub(super) fn waiting(&mut self) -> Option<Step> {
+        let last = self.last.take().map(Step::Frame);
+        last.or(self.has_ended.then_some(Step::End))
+    }
+
+    /// Takes a frame, or the end.
+    pub(super) fn take(&mut self, frame: Option<Frame<Bytes>>) -> Result<Step, Cut> {
+        let data = match frame.map(Frame::into_data) {
+            Some(Ok(data)) => {
+                let bytes = self.edit.push(data)?;
+                return Ok(if bytes.is_empty() { Step::Wait } else { Step::Frame(Frame::data(bytes)) });
+            }
+            // Trailers are the last there is.
+            Some(Err(trailers)) => Some(trailers),
+            None => None,
+        };
+        self.has_ended = true;
+        let kept_back = self.edit.end()?;
+        if kept_back.is_empty() {
+            return Ok(data.map_or(Step::End, Step::Frame));
+        }
+        self.last = data;
+        Ok(Step::Frame(Frame::data(kept_back)))
+    }
+
+    /// Whether all of it has gone on.
+    pub(super) fn is_over(&self) -> bool {
+        self.has_ended && self.last.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::http::HeaderMap;
+
+    use super::*;
+
+    /// Keeps everything back to the end, or cuts where there is an `x`.
+    struct Keep(Vec<u8>);
+
+    impl Edit for Keep {
+        fn push(&mut self, chunk: Bytes) -> Result<Bytes, Cut> {
+            self.0.extend_from_slice(&chunk);
+            if chunk.contains(&b'x') { Err(Cut) } else { Ok(Bytes::new()) }
+        }
+
+        fn end(&mut self) -> Result<Bytes, Cut> {
+            Ok(Bytes::from(std::mem::take(&mut self.0)))
+        }
+    }
+
+    #[test]
+    fn what_is_kept_back_comes_before_the_trailers_and_the_end() {
+        let mut edited = Edited::new(Box::new(Keep(Vec::new())));
+        assert!(matches!(edited.take(Some(Frame::data(Bytes::from_static(b"a")))), Ok(Step::Wait)));
+        assert!(matches!(edited.take(Some(Frame::data(Bytes::from_static(b"b")))), Ok(Step::Wait)));
+        let trailers = Frame::trailers(HeaderMap::new());
+        let Ok(Step::Frame(frame)) = edited.take(Some(trailers)) else { panic!("nothing came") };
+        assert_eq!(frame.into_data().unwrap(), "ab");
+        assert!(!edited.is_over());
+        assert!(matches!(edited.waiting(), Some(Step::Frame(frame)) if frame.is_trailers()));
+        assert!(edited.is_over());
+        assert!(matches!(edited.waiting(), Some(Step::End)));
+    }
+
+    #[test]
+    fn a_cut_is_a_cut() {
+        let mut edited = Edited::new(Box::new(Keep(Vec::new())));
+        assert!(matches!(edited.take(Some(Frame::data(Bytes::from_static(b"x")))), Err(Cut)));
+    }
+}
