@@ -110,6 +110,10 @@ impl Rules {
     /// Turns the head of a caller's request into that of the request to the provider, in place.
     pub fn for_upstream(&self, head: &mut Parts, call: &Call, token: &AccessToken) -> CallerSide {
         let provider = call.provider();
+        if provider.reads_bodies() {
+            // RFC 9110 §12.5.3. What is compressed cannot be read on its way back.
+            head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         self.rewrite(head, provider.default_headers(), provider.auth_header(), token.expose())
     }
 

@@ -48,7 +48,6 @@ mod secret;
 mod store;
 pub mod telemetry;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the answer room is being built"))]
 mod answer;
 pub mod caller;
 mod cors;

@@ -1,5 +1,6 @@
 //! ONE request: [`Proxy::handle`] answers it and writes it down, [`Proxy::forward`] is the path it takes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use hyper::http::request::Parts;
 use hyper::http::{HeaderName, Request, Response, StatusCode};
 
 use crate::activity::Running;
-use crate::body::{Body, RequestBody};
+use crate::answer::links::{Door, Links};
+use crate::body::{Body, Edit, RequestBody};
 use crate::caller::{Bearer, Verifier};
 use crate::clock::Clock;
 use crate::cors::{Cors, Origin};
@@ -42,6 +44,8 @@ pub struct Proxy {
     pub rules: Rules,
     /// Which pages may use the proxy.
     pub cors: Cors,
+    /// Where links in answers lead, by provider.
+    pub links: HashMap<String, Links>,
     /// Our own answers.
     pub pages: Pages,
     /// Which hosts the absolute form of a target may name.
@@ -133,6 +137,7 @@ impl Proxy {
             record.subject = Some(Arc::clone(caller.subject()));
         });
 
+        let door = if at_host.is_some() { Door::Host } else { Door::Prefix };
         let route = self.providers.route(at_host, &head.uri)?;
         entry.note(|record| record.provider = Some(Arc::clone(route.provider().name())));
         let call = route.permit(caller, &head.method, &head.headers)?;
@@ -149,6 +154,7 @@ impl Proxy {
         let (token, _) = token?;
 
         let side = self.rules.for_upstream(head, &call, &token);
+        let method = head.method.clone();
         let head = std::mem::replace(head, Request::new(()).into_parts().0);
         let sent = self.exchange(&call, &token, head, body).await;
         entry.note(|record| record.upstream = self.clock.instant() - found);
@@ -157,8 +163,11 @@ impl Proxy {
         let (mut head, body) = response.into_parts();
         let received = head.status;
         headers::for_caller(&mut head, side)?;
+        let links = self.links.get(&**call.provider().name());
+        let edit = links.and_then(|links| links.apply(door, &method, &mut head));
         head.headers.append(PROXY_STATUS, received_status(received));
-        Ok(Response::from_parts(head, Body::relayed(body, lease, self.idle_timeout, headers::strip_trailers)))
+        let body = Body::relayed(body, lease, self.idle_timeout, headers::strip_trailers);
+        Ok(Response::from_parts(head, body.edited(edit.map(|edit| Box::new(edit) as Box<dyn Edit>))))
     }
 
     fn is_own(&self, host: &str) -> bool {

@@ -62,6 +62,12 @@ impl Provider {
         &self.settings.auth_prefix
     }
 
+    /// Whether links in the bodies of its answers are pointed back at the proxy.
+    #[must_use]
+    pub fn reads_bodies(&self) -> bool {
+        self.settings.rewrite == config::Rewrite::Json
+    }
+
     /// Headers that are set when the caller sent none of that name.
     #[must_use]
     pub fn default_headers(&self) -> &[(HeaderName, HeaderValue)] {
