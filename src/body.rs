@@ -11,10 +11,12 @@ use tokio::time::Sleep;
 use crate::activity::Running;
 use crate::telemetry::access::Entry;
 
+mod ahead;
 mod edit;
 mod kept;
 mod upload;
 
+pub use ahead::Ahead;
 pub use edit::{Cut, Edit};
 pub use kept::Kept;
 pub use upload::{RequestBody, Upload};
@@ -47,6 +49,7 @@ pub struct Body {
 enum Content {
     Whole(Option<Bytes>),
     Relayed {
+        ahead: Option<Box<Ahead>>,
         incoming: Incoming,
         waiting: Option<Box<dyn AtEnd>>,
         idle: Idle,
@@ -91,12 +94,20 @@ impl Body {
         Self { content: Content::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty())), end: None }
     }
 
-    /// The provider's body, streamed, with its trailers after `strip`; broken if no byte comes for `idle`. `waiting` hears
-    /// of its end.
+    /// The provider's body, streamed, with its trailers after `strip`; broken if no byte comes for `idle`. `ahead`
+    /// is what was read of it already. `waiting` hears of its end.
     #[must_use]
-    pub fn relayed(incoming: Incoming, waiting: Option<Box<dyn AtEnd>>, idle: Duration, strip: StripTrailers) -> Self {
+    pub fn relayed(
+        (ahead, incoming): (Option<Box<Ahead>>, Incoming),
+        waiting: Option<Box<dyn AtEnd>>,
+        idle: Duration,
+        strip: StripTrailers,
+    ) -> Self {
         let idle = Idle { patience: idle, timer: None, moved: true };
-        Self { content: Content::Relayed { incoming, waiting, idle, strip, broken: None, edited: None }, end: None }
+        Self {
+            content: Content::Relayed { ahead, incoming, waiting, idle, strip, broken: None, edited: None },
+            end: None,
+        }
     }
 
     /// The same, edited on its way.
@@ -155,14 +166,14 @@ impl HttpBody for Body {
         let frame = match &mut this.content {
             Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Content::Relayed { broken, .. } if broken.is_some() => broken.take().map(Err),
-            Content::Relayed { incoming, idle, strip, broken, edited: None, .. } => {
-                ready!(poll_provider(incoming, idle, *strip, broken, context))
+            Content::Relayed { ahead, incoming, idle, strip, broken, edited: None, .. } => {
+                ready!(poll_provider(ahead.as_deref_mut(), incoming, idle, *strip, broken, context))
             }
-            Content::Relayed { incoming, idle, strip, broken, edited: Some(edited), .. } => loop {
+            Content::Relayed { ahead, incoming, idle, strip, broken, edited: Some(edited), .. } => loop {
                 if let Some(step) = edited.waiting() {
                     break step.frame().map(Ok);
                 }
-                let frame = match ready!(poll_provider(incoming, idle, *strip, broken, context)) {
+                let frame = match ready!(poll_provider(ahead.as_deref_mut(), incoming, idle, *strip, broken, context)) {
                     Some(Err(error)) => break Some(Err(error)),
                     Some(Ok(frame)) => Some(frame),
                     None => None,
@@ -186,7 +197,9 @@ impl HttpBody for Body {
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
             Content::Relayed { edited: Some(edited), .. } => edited.is_over(),
-            Content::Relayed { incoming, .. } => incoming.is_end_stream(),
+            Content::Relayed { ahead, incoming, .. } => {
+                incoming.is_end_stream() && ahead.as_ref().is_none_or(|ahead| ahead.is_empty())
+            }
         }
     }
 
@@ -195,20 +208,34 @@ impl HttpBody for Body {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             // How long it becomes shows at its end.
             Content::Relayed { edited: Some(_), .. } => SizeHint::default(),
-            Content::Relayed { incoming, .. } => incoming.size_hint(),
+            Content::Relayed { ahead: None, incoming, .. } => incoming.size_hint(),
+            Content::Relayed { ahead: Some(ahead), incoming, .. } => {
+                let (read, left) = (ahead.len(), incoming.size_hint());
+                let mut hint = SizeHint::new();
+                hint.set_lower(read + left.lower());
+                if let Some(upper) = left.upper() {
+                    hint.set_upper(read + upper);
+                }
+                hint
+            }
         }
     }
 }
 
 /// The next frame of a provider's answer.
 fn poll_provider(
+    ahead: Option<&mut Ahead>,
     incoming: &mut Incoming,
     idle: &mut Idle,
     strip: StripTrailers,
     broken: &mut Option<BodyError>,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-    match Pin::new(incoming).poll_frame(context) {
+    let next = match ahead.and_then(Ahead::next) {
+        Some(frame) => Poll::Ready(Some(frame)),
+        None => Pin::new(incoming).poll_frame(context),
+    };
+    match next {
         Poll::Ready(Some(Err(error))) => {
             // hyper drops the connection at an error, with what it has not flushed: first it gets a turn to.
             *broken = Some(BodyError::Upstream(error));

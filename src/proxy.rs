@@ -30,6 +30,8 @@ use crate::upstream::Upstream;
 
 mod exchange;
 
+use exchange::Answer;
+
 /// Everything a request visits, built from one configuration.
 pub struct Proxy {
     /// Who calls.
@@ -158,15 +160,14 @@ impl Proxy {
         let head = std::mem::replace(head, Request::new(()).into_parts().0);
         let sent = self.exchange(&call, &token, head, body).await;
         entry.note(|record| record.upstream = self.clock.instant() - found);
-        let (response, lease) = sent?;
+        let Answer { mut head, ahead, body, lease } = sent?;
 
-        let (mut head, body) = response.into_parts();
         let received = head.status;
         headers::for_caller(&mut head, side)?;
         let links = self.links.get(&**call.provider().name());
         let edit = links.and_then(|links| links.apply(door, &method, &mut head));
         head.headers.append(PROXY_STATUS, received_status(received));
-        let body = Body::relayed(body, lease, self.idle_timeout, headers::strip_trailers);
+        let body = Body::relayed((ahead, body), lease, self.idle_timeout, headers::strip_trailers);
         Ok(Response::from_parts(head, body.edited(edit.map(|edit| Box::new(edit) as Box<dyn Edit>))))
     }
 

@@ -1,15 +1,27 @@
-//! The exchange with the provider: sent once, and once more if the provider refuses a token that can be renewed.
+//! The exchange with the provider: sent once, and once more if the provider refuses a token in place of which another can
+//! be had.
 
+use hyper::body::Incoming;
+use hyper::http::Request;
 use hyper::http::request::Parts;
-use hyper::http::{Request, StatusCode};
+use hyper::http::response;
 
 use super::Proxy;
-use crate::body::{Kept, RequestBody};
+use crate::answer::verdict::{self, Verdict};
+use crate::body::{Ahead, AtEnd, Kept, RequestBody};
+use crate::config::Means;
 use crate::error::Error;
 use crate::headers;
 use crate::provider::Call;
 use crate::token::AccessToken;
-use crate::upstream::Answer;
+
+/// A provider's answer, of which something may have been read for the verdict.
+pub(super) struct Answer {
+    pub(super) head: response::Parts,
+    pub(super) ahead: Option<Box<Ahead>>,
+    pub(super) body: Incoming,
+    pub(super) lease: Option<Box<dyn AtEnd>>,
+}
 
 /// What a request is made of once more.
 struct Replay {
@@ -20,9 +32,9 @@ struct Replay {
 impl Proxy {
     /// Sends the request and waits for the head of the answer.
     ///
-    /// A 401 about a token that is renewed here is no answer yet: everybody who was refused shares one renewal, and the
-    /// request is sent once more with the new token, if its body is small enough to have been kept. What comes then is
-    /// the answer, whatever it is.
+    /// An answer that says that the token is dead is no answer yet, if another token can be had: everybody who was refused
+    /// shares one renewal, and the request is sent once more with the new token, if its body is small enough to have been
+    /// kept. What comes then is the answer, whatever it is.
     pub(super) async fn exchange(
         &self,
         call: &Call,
@@ -33,24 +45,39 @@ impl Proxy {
         // Tokens that are not renewed here cannot be better a moment later, and keeping costs a copy of the head.
         let replay =
             token.is_renewable().then(|| Replay { head: head.clone(), body: body.keep(self.replay_body_bytes) });
-        let answer = self.send(call, head, body).await?;
-        if answer.0.status() != StatusCode::UNAUTHORIZED {
+        let (answer, is_dead) = self.send(call, head, body).await?;
+        if !is_dead {
             return Ok(answer);
         }
         let Some(newer) = Box::pin(self.tokens.successor(call, token)).await else { return Ok(answer) };
         let Some((head, body)) = replay.and_then(|replay| replay.again(call, &newer)) else { return Ok(answer) };
         drop(answer);
-        let answer = Box::pin(self.send(call, head, body)).await?;
-        if answer.0.status() == StatusCode::UNAUTHORIZED {
+        let (answer, is_dead) = Box::pin(self.send(call, head, body)).await?;
+        if is_dead {
             self.tokens.refuse(call, &newer);
         }
         Ok(answer)
     }
 
-    async fn send(&self, call: &Call, head: Parts, body: RequestBody) -> Result<Answer, Error> {
+    /// The answer, and whether it says that the token is dead.
+    async fn send(&self, call: &Call, head: Parts, body: RequestBody) -> Result<(Answer, bool), Error> {
         let upload = body.upload();
         let request = Request::from_parts(head, body);
-        Ok(self.upstream.send(call.provider(), call.target(), request, upload).await?)
+        let (response, lease) = self.upstream.send(call.provider(), call.target(), request, upload).await?;
+        let (head, body) = response.into_parts();
+        let mut answer = Answer { head, ahead: None, body, lease };
+        let rules = call.provider().expired_when();
+        let means = match verdict::by_head(rules, &answer.head) {
+            Verdict::Clear(means) => means,
+            Verdict::InBody => {
+                let ahead = answer.ahead.insert(Box::default());
+                // Boxed: it is rare, and every request's future would keep room for it.
+                let reading = Box::pin(ahead.read(&mut answer.body, verdict::BODY_MAX, self.idle_timeout));
+                reading.await.and_then(|body| verdict::by_body(rules, &answer.head, &body))
+            }
+        };
+        // Who may not do something would not with another token either.
+        Ok((answer, matches!(means, Some(Means::Expired | Means::Revoked))))
     }
 }
 
