@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::nearest::distance;
+
 /// What makes a key that of a secret, wherever it stands within the key. The last two are names of headers.
 const TELLTALES: [&str; 8] = ["secret", "passw", "privat", "api_key", "api-key", "apikey", "authorization", "cookie"];
 
@@ -75,7 +77,7 @@ fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     key == KEYS
         || TELLTALES.iter().any(|telltale| key.contains(telltale))
-        || key != CLIENT_ID && SECRET_KEYS.iter().any(|secret| strsim::damerau_levenshtein(&key, secret) <= 3)
+        || key != CLIENT_ID && SECRET_KEYS.iter().any(|secret| distance(&key, secret) <= 3)
 }
 
 /// Where in `after`, the text behind a secret's key, the secret stands; `None` if there is none.

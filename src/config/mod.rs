@@ -21,6 +21,7 @@ pub mod fault;
 mod file;
 mod header;
 mod mask;
+mod nearest;
 mod preset;
 mod provider;
 mod reader;
@@ -39,6 +40,7 @@ pub use fault::Faults;
 pub use file::known_keys;
 pub use preset::{Preset, presets};
 pub use reader::nearest;
+pub use nearest::nearest;
 use rule::Rule;
 pub use store::key_bytes;
 

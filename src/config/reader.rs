@@ -11,6 +11,7 @@ use toml::de::DeTable;
 
 use super::env::Env;
 use super::fault::{Code, Fault};
+use super::nearest::nearest;
 use super::said::{Place, Said};
 use super::syntax::SyntaxFault;
 use super::value::{Invalid, Item};
@@ -331,30 +332,5 @@ impl<'r, 'a> Table<'r, 'a> {
 
     fn path(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{}", self.name, key.escape_debug()) }
-    }
-}
-
-/// The one of `known` that `word` was probably meant to be, by the measure rustc uses for misspelt names.
-pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    // The distance takes time in proportion to the product of both lengths.
-    let word = Some(word).filter(|word| word.len() <= 64)?.to_lowercase();
-    let within = word.chars().count().max(3) / 3;
-    let distances = known.map(|key| (strsim::damerau_levenshtein(&word, key), key));
-    distances.filter(|(distance, _)| *distance <= within).min_by_key(|(distance, _)| *distance).map(|(_, key)| key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::nearest;
-
-    #[test]
-    fn the_nearest_word_is_named_only_when_it_is_near() {
-        let known = ["listen", "public_url", "admin_listen"];
-        let nearest = |word| nearest(word, known.into_iter());
-        assert_eq!(nearest("lisen"), Some("listen"));
-        assert_eq!(nearest("publicUrl"), Some("public_url"));
-        assert_eq!(nearest("admin-listen"), Some("admin_listen"));
-        assert_eq!(nearest("port"), None);
-        assert_eq!(nearest(""), None);
     }
 }

@@ -204,10 +204,8 @@ impl Providers {
     }
 
     fn nearest(&self, name: &str) -> Option<Arc<str>> {
-        let distance = |known: &&Arc<str>| strsim::damerau_levenshtein(known, name);
-        // A name longer than any provider's may be is not worth measuring.
-        let near = self.by_name.keys().filter(|_| name.len() <= 63).min_by_key(distance)?;
-        (distance(&near) <= 1 + near.len() / 4).then(|| Arc::clone(near))
+        let near = config::nearest(name, self.by_name.keys().map(|known| &**known))?;
+        self.by_name.get_key_value(near).map(|(known, _)| Arc::clone(known))
     }
 }
 
