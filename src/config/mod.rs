@@ -39,7 +39,6 @@ pub use expired_when::{ExpiredWhen, HeaderTest, JsonTest, JsonValue, Means, Want
 pub use fault::Faults;
 pub use file::known_keys;
 pub use preset::{Preset, presets};
-pub use reader::nearest;
 pub use nearest::nearest;
 use rule::Rule;
 pub use store::key_bytes;
@@ -185,10 +184,22 @@ pub struct Provider {
     pub expired_when: Vec<ExpiredWhen>,
     /// Where an answer's links into the provider are pointed back at the proxy.
     pub rewrite: Rewrite,
+    /// Whether answers are searched for the injected token.
+    pub guard: GuardMode,
     /// Which of the tenant's worlds holds its tokens.
     pub source: Source,
     /// How its tokens are renewed, if they are renewed here.
     pub renewal: Option<Renewal>,
+}
+
+/// Whether a provider's answers are searched for the token that was sent to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GuardMode {
+    /// They are.
+    #[default]
+    On,
+    /// They are not.
+    Off,
 }
 
 /// Which of the tenant's worlds holds a connection's tokens.

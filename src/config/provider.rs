@@ -13,7 +13,7 @@ use super::nearest::nearest;
 use super::reader::Table;
 use super::rule::Rule;
 use super::value::{Invalid, Item, not_empty, scope, text};
-use super::{Allow, BaseUrl, Provider, Rewrite, header as headers_of, preset, url};
+use super::{Allow, BaseUrl, GuardMode, Provider, Rewrite, header as headers_of, preset, url};
 
 /// Where the proxy itself is reached, which no provider may be.
 pub(super) struct OwnPlace {
@@ -107,6 +107,7 @@ fn provider(
     let headers = headers(&mut table, &auth_header);
     let expired_when = expired_when(&mut table);
     let rewrite = table.or("rewrite", Rewrite::Headers, text(rewrite));
+    let guard = table.or("guard", GuardMode::On, text(guard_mode));
     // What its connection says is settled when all tables are read.
     let Settled { source, renewal } = Settled::default();
     table.refuse_rest();
@@ -123,6 +124,7 @@ fn provider(
         headers,
         expired_when,
         rewrite,
+        guard,
         source,
         renewal,
     })
@@ -193,6 +195,14 @@ fn rewrite(text: &str) -> Result<Rewrite, Invalid> {
         "headers" => Ok(Rewrite::Headers),
         "json" => Ok(Rewrite::Json),
         _ => Err(Invalid::value("must be \"off\", \"headers\" or \"json\"")),
+    }
+}
+
+fn guard_mode(text: &str) -> Result<GuardMode, Invalid> {
+    match text {
+        "on" => Ok(GuardMode::On),
+        "off" => Ok(GuardMode::Off),
+        _ => Err(Invalid::value("must be \"on\" or \"off\"")),
     }
 }
 
