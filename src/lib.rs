@@ -17,7 +17,7 @@
 //! | `token` | THE TOKEN the caller is entitled to: from memory or from the tenant, one flight for all who wait |
 //! | `headers` | which headers pass, in both directions |
 //! | `upstream` | the one way out |
-//! | `answer` | WHAT COMES BACK: links lead back through the proxy |
+//! | `answer` | WHAT COMES BACK: a verdict on the token, links that lead back through the proxy, the guard against its leaking |
 //! | `error`, `problem` | WHAT WENT WRONG: the table of failures, and the answer made of a row |
 //!
 //! Beside them are leaves, which know no room: `config` (file to meaning), `auth0` (the tenant's endpoints and budget),

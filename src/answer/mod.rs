@@ -1,4 +1,6 @@
-//! WHAT COMES BACK: what an answer says is made right for a caller who came by this proxy. Pure.
+//! WHAT COMES BACK: an answer is judged, kept from giving the token away, and its links are pointed back here, on its way
+//! to the caller. Pure: what is found is told to whoever asked.
 
+pub mod guard;
 pub mod links;
 pub mod verdict;
