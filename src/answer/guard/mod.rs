@@ -11,12 +11,19 @@ use self::form::Form;
 use self::scan::{Findings, Probe};
 
 mod alarm;
+mod decoder;
 mod form;
 mod headers;
 mod plain;
+mod plan;
 mod scan;
+mod watch;
+mod zstd;
 
 pub use alarm::{Alarm, Finding};
+pub use decoder::Coding;
+#[expect(unused_imports, reason = "not wired in yet")]
+pub use plan::Plan;
 
 /// Shorter tokens are not looked for: ordinary words are as long, and an answer with every "customer" masked in it would
 /// be worth nothing. No provider's token is that short.
@@ -52,6 +59,11 @@ impl Guard {
             return Findings::default();
         }
         scan::whole(&self.forms, &self.probes, text)
+    }
+
+    /// The most bytes that the beginning of a token can take without being the whole of it.
+    fn reach(&self) -> usize {
+        self.forms.iter().map(Form::len_max).max().unwrap_or_default()
     }
 }
 
