@@ -186,6 +186,8 @@ pub struct Provider {
     pub rewrite: Rewrite,
     /// Whether answers are searched for the injected token.
     pub guard: GuardMode,
+    /// Query parameters that are taken out of the URLs in its answers: they carry a token.
+    pub secret_params: Vec<String>,
     /// Which of the tenant's worlds holds its tokens.
     pub source: Source,
     /// How its tokens are renewed, if they are renewed here.

@@ -12,7 +12,7 @@ use super::header::{auth_prefix, header_name};
 use super::nearest::nearest;
 use super::reader::Table;
 use super::rule::Rule;
-use super::value::{Invalid, Item, not_empty, scope, text};
+use super::value::{Invalid, Item, not_empty, scope, text, token};
 use super::{Allow, BaseUrl, GuardMode, Provider, Rewrite, header as headers_of, preset, url};
 
 /// Where the proxy itself is reached, which no provider may be.
@@ -108,6 +108,7 @@ fn provider(
     let expired_when = expired_when(&mut table);
     let rewrite = table.or("rewrite", Rewrite::Headers, text(rewrite));
     let guard = table.or("guard", GuardMode::On, text(guard_mode));
+    let secret_params = table.list("secret_params", text(token)).unwrap_or_default();
     // What its connection says is settled when all tables are read.
     let Settled { source, renewal } = Settled::default();
     table.refuse_rest();
@@ -125,6 +126,7 @@ fn provider(
         expired_when,
         rewrite,
         guard,
+        secret_params,
         source,
         renewal,
     })

@@ -14,6 +14,7 @@ mod alarm;
 mod decoder;
 mod form;
 mod headers;
+mod parameters;
 mod plain;
 mod plan;
 mod scan;
@@ -23,6 +24,7 @@ mod zstd;
 pub use alarm::{Alarm, Finding};
 pub use decoder::Coding;
 #[expect(unused_imports, reason = "not wired in yet")]
+pub use parameters::Parameters;
 pub use plan::Plan;
 
 /// Shorter tokens are not looked for: ordinary words are as long, and an answer with every "customer" masked in it would

@@ -2,7 +2,7 @@
 
 use idp_proxy::config::fault::Code;
 use idp_proxy::config::rule::Rule;
-use idp_proxy::config::{Allow, Rewrite};
+use idp_proxy::config::{Allow, GuardMode, Rewrite};
 
 use super::{MINIMAL, config, headlines, the_fault};
 
@@ -116,4 +116,20 @@ fn what_may_be_called_is_read_into_rules() {
     assert_eq!(github.deny, rules(&["* /admin/**"]));
     let fault = the_fault(&format!("{MINIMAL}allow = \"write\"\n"));
     assert_eq!(fault.message, "`allow` must be \"read\", \"all\" or a list of rules");
+}
+
+#[test]
+fn the_guard_is_on_unless_it_is_switched_off_in_so_many_words() {
+    assert_eq!(config(MINIMAL).providers["github"].guard, GuardMode::On);
+    assert_eq!(config(&format!("{MINIMAL}guard = \"off\"\n")).providers["github"].guard, GuardMode::Off);
+    let fault = the_fault(&format!("{MINIMAL}guard = \"no\"\n"));
+    assert_eq!(fault.message, "`guard` must be \"on\" or \"off\"");
+}
+
+#[test]
+fn secret_parameters_are_named_one_by_one() {
+    assert!(config(MINIMAL).providers["github"].secret_params.is_empty());
+    let text = format!("{MINIMAL}secret_params = [\"access_token\", \"appsecret_proof\"]\n");
+    assert_eq!(config(&text).providers["github"].secret_params, ["access_token", "appsecret_proof"]);
+    the_fault(&format!("{MINIMAL}secret_params = [\"a=b\"]\n"));
 }
