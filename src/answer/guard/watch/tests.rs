@@ -161,6 +161,19 @@ fn a_body_is_cut_before_the_token_wherever_it_is_divided() {
 }
 
 #[test]
+fn nothing_of_a_zstd_block_goes_on_before_it_is_whole() {
+    let body = Encoding::Zstd.compress(&[&text(20), &text(20)]);
+    // Magic number, descriptor, window: then the first block, whose header has its size.
+    let header = u32::from_le_bytes([body[6], body[7], body[8], 0]);
+    let end = 9 + usize::try_from(header >> 3).unwrap();
+    assert!(end > 100 && end < body.len());
+    for length in 9..=end {
+        let out = watched(Coding::Zstd, body[..length].chunks(7)).out;
+        assert_eq!(out.len(), if length < end { 9 } else { end }, "of {length}");
+    }
+}
+
+#[test]
 fn what_was_flushed_goes_on_at_once_and_only_what_may_begin_the_token_waits() {
     for encoding in ENCODINGS {
         let pieces: [&[u8]; 4] = [b"data: 1\n\n", b"data: gho_16C7e4", b"2F!\n\n", b"data: 3\n\n"];
