@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper::http::HeaderMap;
-use tokio::time::Sleep;
 
 use crate::activity::Running;
 use crate::telemetry::access::Entry;
@@ -14,14 +13,15 @@ use crate::telemetry::access::Entry;
 mod ahead;
 mod edit;
 mod kept;
+mod relay;
 mod upload;
 
 pub use ahead::Ahead;
-pub use edit::{Cut, Edit};
+pub use edit::{Cut, Edit, chain};
 pub use kept::Kept;
 pub use upload::{RequestBody, Upload};
 
-use edit::{Edited, Step};
+use relay::Relay;
 
 /// An error of a body, which breaks the message it belongs to in a way that the receiver notices (RFC 9112 §8).
 #[derive(Debug, thiserror::Error)]
@@ -48,15 +48,7 @@ pub struct Body {
 
 enum Content {
     Whole(Option<Bytes>),
-    Relayed {
-        ahead: Option<Box<Ahead>>,
-        incoming: Incoming,
-        waiting: Option<Box<dyn AtEnd>>,
-        idle: Idle,
-        strip: StripTrailers,
-        broken: Option<BodyError>,
-        edited: Option<Edited>,
-    },
+    Relayed(Relay),
 }
 
 /// Takes out of an answer's trailers what must not be handed on.
@@ -72,14 +64,6 @@ pub trait AtEnd: Send + Sync {
 struct End {
     entry: Entry,
     _running: Running,
-}
-
-/// Notices that nothing moves. The timer is made when there is something to wait for, and not moved at each byte: when
-/// it fires it looks at when the last byte came.
-struct Idle {
-    patience: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    moved: bool,
 }
 
 impl Default for Body {
@@ -103,18 +87,14 @@ impl Body {
         idle: Duration,
         strip: StripTrailers,
     ) -> Self {
-        let idle = Idle { patience: idle, timer: None, moved: true };
-        Self {
-            content: Content::Relayed { ahead, incoming, waiting, idle, strip, broken: None, edited: None },
-            end: None,
-        }
+        Self { content: Content::Relayed(Relay::new((ahead, incoming), waiting, idle, strip)), end: None }
     }
 
     /// The same, edited on its way.
     #[must_use]
     pub fn edited(mut self, edit: Option<Box<dyn Edit>>) -> Self {
-        if let Content::Relayed { edited, .. } = &mut self.content {
-            *edited = edit.map(Edited::new);
+        if let (Content::Relayed(relay), Some(edit)) = (&mut self.content, edit) {
+            relay.edit(edit);
         }
         self
     }
@@ -146,10 +126,8 @@ impl Body {
     }
 
     fn complete(&mut self) {
-        if let Content::Relayed { waiting, .. } = &mut self.content
-            && let Some(waiting) = waiting.take()
-        {
-            waiting.at_end();
+        if let Content::Relayed(relay) = &mut self.content {
+            relay.complete();
         }
         if let Some(end) = &mut self.end {
             end.entry.complete();
@@ -165,25 +143,7 @@ impl HttpBody for Body {
         let this = self.get_mut();
         let frame = match &mut this.content {
             Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Content::Relayed { broken, .. } if broken.is_some() => broken.take().map(Err),
-            Content::Relayed { ahead, incoming, idle, strip, broken, edited: None, .. } => {
-                ready!(poll_provider(ahead.as_deref_mut(), incoming, idle, *strip, broken, context))
-            }
-            Content::Relayed { ahead, incoming, idle, strip, broken, edited: Some(edited), .. } => loop {
-                if let Some(step) = edited.waiting() {
-                    break step.frame().map(Ok);
-                }
-                let frame = match ready!(poll_provider(ahead.as_deref_mut(), incoming, idle, *strip, broken, context)) {
-                    Some(Err(error)) => break Some(Err(error)),
-                    Some(Ok(frame)) => Some(frame),
-                    None => None,
-                };
-                match edited.take(frame) {
-                    Ok(Step::Wait) => {}
-                    Ok(step) => break step.frame().map(Ok),
-                    Err(Cut) => break Some(Err(BodyError::Cut)),
-                }
-            },
+            Content::Relayed(relay) => ready!(relay.poll_next(context)),
         };
         match &frame {
             Some(Ok(frame)) => this.count(frame.data_ref().map_or(0, Bytes::len)),
@@ -196,64 +156,14 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
-            Content::Relayed { edited: Some(edited), .. } => edited.is_over(),
-            Content::Relayed { ahead, incoming, .. } => {
-                incoming.is_end_stream() && ahead.as_ref().is_none_or(|ahead| ahead.is_empty())
-            }
+            Content::Relayed(relay) => relay.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            // How long it becomes shows at its end.
-            Content::Relayed { edited: Some(_), .. } => SizeHint::default(),
-            Content::Relayed { ahead: None, incoming, .. } => incoming.size_hint(),
-            Content::Relayed { ahead: Some(ahead), incoming, .. } => {
-                let (read, left) = (ahead.len(), incoming.size_hint());
-                let mut hint = SizeHint::new();
-                hint.set_lower(read + left.lower());
-                if let Some(upper) = left.upper() {
-                    hint.set_upper(read + upper);
-                }
-                hint
-            }
-        }
-    }
-}
-
-/// The next frame of a provider's answer.
-fn poll_provider(
-    ahead: Option<&mut Ahead>,
-    incoming: &mut Incoming,
-    idle: &mut Idle,
-    strip: StripTrailers,
-    broken: &mut Option<BodyError>,
-    context: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-    let next = match ahead.and_then(Ahead::next) {
-        Some(frame) => Poll::Ready(Some(frame)),
-        None => Pin::new(incoming).poll_frame(context),
-    };
-    match next {
-        Poll::Ready(Some(Err(error))) => {
-            // hyper drops the connection at an error, with what it has not flushed: first it gets a turn to.
-            *broken = Some(BodyError::Upstream(error));
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-        Poll::Ready(mut frame) => {
-            idle.moved = true;
-            if let Some(Ok(frame)) = &mut frame
-                && let Some(trailers) = frame.trailers_mut()
-            {
-                strip(trailers);
-            }
-            Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Upstream)))
-        }
-        Poll::Pending => {
-            ready!(idle.poll_silence(context));
-            Poll::Ready(Some(Err(BodyError::Silent)))
+            Content::Relayed(relay) => relay.size_hint(),
         }
     }
 }
@@ -265,38 +175,5 @@ impl Drop for Body {
         if self.is_end_stream() || matches!(self.content, Content::Whole(_)) {
             self.complete();
         }
-    }
-}
-
-impl Idle {
-    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let patience = self.patience;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        loop {
-            ready!(timer.as_mut().poll(context));
-            if !std::mem::take(&mut self.moved) {
-                return Poll::Ready(());
-            }
-            // From now: while the caller took its time, nobody asked the provider for more.
-            timer.set(tokio::time::sleep(patience));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn silence_counts_while_somebody_waits_and_not_while_the_caller_takes_its_time() {
-        let patience = Duration::from_millis(20);
-        let mut idle = Idle { patience, timer: None, moved: true };
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        assert!(idle.poll_silence(&mut context).is_pending());
-        tokio::time::sleep(patience * 5).await;
-        idle.moved = true;
-        assert!(idle.poll_silence(&mut context).is_pending());
-        tokio::time::sleep(patience * 5).await;
-        assert!(idle.poll_silence(&mut context).is_ready());
     }
 }

@@ -10,8 +10,8 @@ use hyper::http::request::Parts;
 use hyper::http::{HeaderName, Request, Response, StatusCode};
 
 use crate::activity::Running;
-use crate::answer::links::{Door, Links};
-use crate::body::{Body, Edit, RequestBody};
+use crate::answer::{Door, WayBack};
+use crate::body::{Body, RequestBody};
 use crate::caller::{Bearer, Verifier};
 use crate::clock::Clock;
 use crate::cors::{Cors, Origin};
@@ -46,8 +46,8 @@ pub struct Proxy {
     pub rules: Rules,
     /// Which pages may use the proxy.
     pub cors: Cors,
-    /// Where links in answers lead, by provider.
-    pub links: HashMap<String, Links>,
+    /// What is done to answers, by provider.
+    pub ways_back: HashMap<String, WayBack>,
     /// Our own answers.
     pub pages: Pages,
     /// Which hosts the absolute form of a target may name.
@@ -160,15 +160,16 @@ impl Proxy {
         let head = std::mem::replace(head, Request::new(()).into_parts().0);
         let sent = self.exchange(&call, &token, head, body).await;
         entry.note(|record| record.upstream = self.clock.instant() - found);
-        let Answer { mut head, ahead, body, lease } = sent?;
+        let Answer { mut head, ahead, body, lease, token } = sent?;
 
         let received = head.status;
         headers::for_caller(&mut head, side)?;
-        let links = self.links.get(&**call.provider().name());
-        let edit = links.and_then(|links| links.apply(door, &method, &mut head));
+        let token = token.as_bytes().get(call.provider().auth_prefix().len()..).unwrap_or_default();
+        let way_back = self.ways_back.get(&**call.provider().name());
+        let edit = way_back.and_then(|way_back| way_back.edit((door, &method), token, &mut head));
         head.headers.append(PROXY_STATUS, received_status(received));
         let body = Body::relayed((ahead, body), lease, self.idle_timeout, headers::strip_trailers);
-        Ok(Response::from_parts(head, body.edited(edit.map(|edit| Box::new(edit) as Box<dyn Edit>))))
+        Ok(Response::from_parts(head, body.edited(edit)))
     }
 
     fn is_own(&self, host: &str) -> bool {

@@ -1,6 +1,87 @@
 //! WHAT COMES BACK: an answer is judged, kept from giving the token away, and its links are pointed back here, on its way
 //! to the caller. Pure: what is found is told to whoever asked.
 
-pub mod guard;
-pub mod links;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hyper::http::Method;
+use hyper::http::response::Parts;
+
+use crate::body::{self, Edit};
+use crate::config::{Config, GuardMode};
+use crate::telemetry::metrics::Metrics;
+
+mod guard;
+mod links;
 pub mod verdict;
+
+pub use links::Door;
+
+use guard::{Alarm, Finding, Guard, Parameters, Plan};
+use links::Links;
+
+/// What is done to the answers of one provider on their way back.
+pub struct WayBack {
+    links: Links,
+    /// Parameters of URLs that are not for callers.
+    parameters: Option<Parameters>,
+    guard: GuardMode,
+    alarm: Alarm,
+}
+
+impl WayBack {
+    /// That of every provider by its name, for a proxy that callers see at `public_url`. What the guard finds is logged and
+    /// counted.
+    #[must_use]
+    pub fn of_each(config: &Config, public_url: &str, metrics: &Metrics) -> HashMap<String, Self> {
+        let links = Links::of_each(&config.providers, public_url);
+        let way_back = |(name, links): (String, Links)| {
+            let provider = config.providers.get(&name)?;
+            let parameters = Parameters::new(&provider.secret_params);
+            let alarm = alarm(&name, metrics);
+            Some((name, Self { links, parameters, guard: provider.guard, alarm }))
+        };
+        links.into_iter().filter_map(way_back).collect()
+    }
+
+    /// Makes the head of an answer to a `method` request right for a caller who came by `door`, in place. `token` is what
+    /// was sent with the request, without its prefix. Gives what is to be done to the body, if anything is.
+    pub fn edit(&self, (door, method): (Door, &Method), token: &[u8], head: &mut Parts) -> Option<Box<dyn Edit>> {
+        let plan = Plan::of(head, method, self.guard);
+        let removal = self.parameters.as_ref().and_then(|parameters| {
+            parameters.remove_from_headers(&mut head.headers);
+            parameters.edit(head, method)
+        });
+        if removal.is_some() {
+            links::fit_rewritten(&mut head.headers);
+        }
+        let links = self.links.apply(door, method, head).map(|links| Box::new(links) as Box<dyn Edit>);
+        // Last: whatever was made of the answer, the token is not in it.
+        body::chain([removal, links, self.guarded(plan, token, head)].into_iter().flatten())
+    }
+
+    fn guarded(&self, plan: Plan, token: &[u8], head: &mut Parts) -> Option<Box<dyn Edit>> {
+        if self.guard == GuardMode::Off {
+            return None;
+        }
+        let guard = Guard::new(token)?;
+        if guard.mask_headers(&mut head.headers) > 0 {
+            (self.alarm)(Finding::Header);
+        }
+        plan.edit(&Arc::new(guard), &self.alarm)
+    }
+}
+
+/// Who hears of what the guard finds in a provider's answers.
+fn alarm(provider: &str, metrics: &Metrics) -> Alarm {
+    let (provider, metrics): (Arc<str>, Metrics) = (Arc::from(provider), metrics.clone());
+    Arc::new(move |finding| {
+        let place = finding.name();
+        metrics.leak(&provider, place);
+        if finding.is_leak() {
+            tracing::error!(%provider, place, "an answer held the access token that it was asked with; it was kept back");
+        } else {
+            tracing::warn!(%provider, place, "an answer could not be looked through, and was cut");
+        }
+    })
+}

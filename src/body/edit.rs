@@ -1,9 +1,10 @@
 //! What may be done to the bytes of an answer on their way to the caller.
 
 use hyper::body::{Bytes, Frame};
+use hyper::http::HeaderMap;
 
 /// An edit of a body, chunk by chunk.
-pub trait Edit: Send + Sync {
+pub trait Edit: Send {
     /// Takes the next bytes, and gives what may go on already: all, some, or nothing yet. However the body is divided into
     /// chunks, what comes out is the same.
     ///
@@ -16,6 +17,39 @@ pub trait Edit: Send + Sync {
     /// # Errors
     /// [`Cut`] when the answer must not go on.
     fn end(&mut self) -> Result<Bytes, Cut>;
+
+    /// Looks through the trailers, which come behind the end.
+    fn trailers(&mut self, _trailers: &mut HeaderMap) {}
+}
+
+/// One edit after the other; `None` if there is none.
+pub fn chain(edits: impl Iterator<Item = Box<dyn Edit>>) -> Option<Box<dyn Edit>> {
+    let then = |first: Box<dyn Edit>, second: Box<dyn Edit>| Box::new(Chain { first, second }) as Box<dyn Edit>;
+    edits.reduce(then)
+}
+
+struct Chain {
+    first: Box<dyn Edit>,
+    second: Box<dyn Edit>,
+}
+
+impl Edit for Chain {
+    fn push(&mut self, chunk: Bytes) -> Result<Bytes, Cut> {
+        let bytes = self.first.push(chunk)?;
+        if bytes.is_empty() { Ok(bytes) } else { self.second.push(bytes) }
+    }
+
+    fn end(&mut self) -> Result<Bytes, Cut> {
+        let last = self.first.end()?;
+        let bytes = if last.is_empty() { last } else { self.second.push(last)? };
+        let end = self.second.end()?;
+        Ok(if bytes.is_empty() { end } else { [bytes, end].concat().into() })
+    }
+
+    fn trailers(&mut self, trailers: &mut HeaderMap) {
+        self.first.trailers(trailers);
+        self.second.trailers(trailers);
+    }
 }
 
 /// The answer must not go on: it is broken off where the caller notices.
@@ -68,7 +102,12 @@ impl Edited {
                 return Ok(if bytes.is_empty() { Step::Wait } else { Step::Frame(Frame::data(bytes)) });
             }
             // Trailers are the last there is.
-            Some(Err(trailers)) => Some(trailers),
+            Some(Err(mut trailers)) => {
+                if let Some(trailers) = trailers.trailers_mut() {
+                    self.edit.trailers(trailers);
+                }
+                Some(trailers)
+            }
             None => None,
         };
         self.has_ended = true;
@@ -88,8 +127,6 @@ impl Edited {
 
 #[cfg(test)]
 mod tests {
-    use hyper::http::HeaderMap;
-
     use super::*;
 
     /// Keeps everything back to the end, or cuts where there is an `x`.
@@ -118,6 +155,15 @@ mod tests {
         assert!(matches!(edited.waiting(), Some(Step::Frame(frame)) if frame.is_trailers()));
         assert!(edited.is_over());
         assert!(matches!(edited.waiting(), Some(Step::End)));
+    }
+
+    #[test]
+    fn what_the_first_of_two_keeps_back_goes_through_the_second() {
+        let two: [Box<dyn Edit>; 2] = [Box::new(Keep(Vec::new())), Box::new(Keep(Vec::new()))];
+        let mut chained = chain(two.into_iter()).unwrap();
+        assert_eq!(chained.push(Bytes::from_static(b"a")), Ok(Bytes::new()));
+        assert_eq!(chained.end(), Ok(Bytes::from_static(b"a")));
+        assert!(chain(std::iter::empty()).is_none());
     }
 
     #[test]

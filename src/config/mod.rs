@@ -38,8 +38,8 @@ pub use env::{Env, ProcessEnv};
 pub use expired_when::{ExpiredWhen, HeaderTest, JsonTest, JsonValue, Means, Wanted};
 pub use fault::Faults;
 pub use file::known_keys;
-pub use preset::{Preset, presets};
 pub use nearest::nearest;
+pub use preset::{Preset, presets};
 use rule::Rule;
 pub use store::key_bytes;
 

@@ -62,10 +62,10 @@ impl Provider {
         &self.settings.auth_prefix
     }
 
-    /// Whether links in the bodies of its answers are pointed back at the proxy.
+    /// Whether the bodies of its answers are read, for links or for parameters that are not for callers.
     #[must_use]
     pub fn reads_bodies(&self) -> bool {
-        self.settings.rewrite == config::Rewrite::Json
+        self.settings.rewrite == config::Rewrite::Json || !self.settings.secret_params.is_empty()
     }
 
     /// Headers that are set when the caller sent none of that name.

@@ -2,9 +2,9 @@
 //! be had.
 
 use hyper::body::Incoming;
-use hyper::http::Request;
 use hyper::http::request::Parts;
 use hyper::http::response;
+use hyper::http::{HeaderValue, Request};
 
 use super::Proxy;
 use crate::answer::verdict::{self, Verdict};
@@ -21,6 +21,8 @@ pub(super) struct Answer {
     pub(super) ahead: Option<Box<Ahead>>,
     pub(super) body: Incoming,
     pub(super) lease: Option<Box<dyn AtEnd>>,
+    /// What it was asked with.
+    pub(super) token: HeaderValue,
 }
 
 /// What a request is made of once more.
@@ -45,14 +47,14 @@ impl Proxy {
         // Tokens that are not renewed here cannot be better a moment later, and keeping costs a copy of the head.
         let replay =
             token.is_renewable().then(|| Replay { head: head.clone(), body: body.keep(self.replay_body_bytes) });
-        let (answer, is_dead) = self.send(call, head, body).await?;
+        let (answer, is_dead) = self.send(call, token, head, body).await?;
         if !is_dead {
             return Ok(answer);
         }
         let Some(newer) = Box::pin(self.tokens.successor(call, token)).await else { return Ok(answer) };
         let Some((head, body)) = replay.and_then(|replay| replay.again(call, &newer)) else { return Ok(answer) };
         drop(answer);
-        let (answer, is_dead) = Box::pin(self.send(call, head, body)).await?;
+        let (answer, is_dead) = Box::pin(self.send(call, &newer, head, body)).await?;
         if is_dead {
             self.tokens.refuse(call, &newer);
         }
@@ -60,12 +62,18 @@ impl Proxy {
     }
 
     /// The answer, and whether it says that the token is dead.
-    async fn send(&self, call: &Call, head: Parts, body: RequestBody) -> Result<(Answer, bool), Error> {
+    async fn send(
+        &self,
+        call: &Call,
+        token: &AccessToken,
+        head: Parts,
+        body: RequestBody,
+    ) -> Result<(Answer, bool), Error> {
         let upload = body.upload();
         let request = Request::from_parts(head, body);
         let (response, lease) = self.upstream.send(call.provider(), call.target(), request, upload).await?;
         let (head, body) = response.into_parts();
-        let mut answer = Answer { head, ahead: None, body, lease };
+        let mut answer = Answer { head, ahead: None, body, lease, token: token.expose().clone() };
         let rules = call.provider().expired_when();
         let means = match verdict::by_head(rules, &answer.head) {
             Verdict::Clear(means) => means,

@@ -12,7 +12,7 @@ use hyper::http::Uri;
 use tokio::task::AbortHandle;
 
 use super::Surroundings;
-use crate::answer::links::Links;
+use crate::answer::WayBack;
 use crate::auth0::Tenant;
 use crate::caller::Verifier;
 use crate::config::{Config, Provider, Renewal};
@@ -256,7 +256,7 @@ fn assemble(
         rules: Rules::new(pseudonym.to_owned(), config.telemetry.propagate).map_err(io::Error::other)?,
         own_hosts: own_hosts(&public_url, address.ip()),
         cors: Cors::new(&config.cors.origins, &public_url),
-        links: Links::of_each(&config.providers, &public_url),
+        ways_back: WayBack::of_each(config, &public_url, &surroundings.metrics),
         pages: Pages::new(public_url, config.auth0.audience.clone(), config.auth0.issuers.clone()),
         replay_body_bytes: config.limits.replay_body_bytes,
         idle_timeout: config.limits.idle_timeout,

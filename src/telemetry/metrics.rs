@@ -22,6 +22,7 @@ pub struct Metrics {
     tokens_held: Gauge,
     renewals: Family<RenewalLabels, Counter>,
     store_failures: Family<StoreLabels, Counter>,
+    leaks: Family<LeakLabels, Counter>,
     config_reloads: Family<ReloadLabels, Counter>,
     log_lines_lost: Counter,
     registry: Arc<Registry>,
@@ -114,6 +115,12 @@ impl Outcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LeakLabels {
+    provider: Arc<str>,
+    place: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReloadLabels {
     outcome: &'static str,
 }
@@ -149,6 +156,8 @@ impl Metrics {
         registry.register("renewals", "Renewals at providers, by provider and how they ended", renewals.clone());
         let store_failures = Family::default();
         registry.register("store_failures", "Failures of the token store, by class", store_failures.clone());
+        let leaks = Family::default();
+        registry.register("leaks", "What kept an access token from coming back, by provider and place", leaks.clone());
         let config_reloads = Family::default();
         registry.register("config_reloads", "Reloads of the configuration, by outcome", config_reloads.clone());
         let log_lines_lost = Counter::default();
@@ -169,6 +178,7 @@ impl Metrics {
             tokens_held,
             renewals,
             store_failures,
+            leaks,
             config_reloads,
             log_lines_lost,
             registry: Arc::new(registry),
@@ -221,6 +231,11 @@ impl Metrics {
         self.store_failures.get_or_create(&StoreLabels { class }).inc();
     }
 
+    /// Counts a find of the leak guard.
+    pub fn leak(&self, provider: &Arc<str>, place: &'static str) {
+        self.leaks.get_or_create(&LeakLabels { provider: Arc::clone(provider), place }).inc();
+    }
+
     /// Counts a reload of the configuration.
     pub fn config_reload(&self, outcome: &'static str) {
         self.config_reloads.get_or_create(&ReloadLabels { outcome }).inc();
@@ -253,6 +268,7 @@ mod tests {
         metrics.token_lookup(Outcome::Hit);
         metrics.renewal(&Arc::from("google"), "dead_grant");
         metrics.store_failure("silent");
+        metrics.leak(&Arc::from("google"), "body");
         metrics.config_reload("ok");
         metrics.step(Step::verify, Duration::from_micros(3));
         let text = metrics.render();
@@ -262,6 +278,7 @@ mod tests {
             r#"idp_proxy_token_lookups_total{outcome="hit"} 1"#,
             r#"idp_proxy_renewals_total{provider="google",class="dead_grant"} 1"#,
             r#"idp_proxy_store_failures_total{class="silent"} 1"#,
+            r#"idp_proxy_leaks_total{provider="google",place="body"} 1"#,
             r#"idp_proxy_config_reloads_total{outcome="ok"} 1"#,
             r#"idp_proxy_step_seconds_count{step="verify"} 1"#,
             "idp_proxy_tokens_held 0",

@@ -169,7 +169,7 @@ fn an_unknown_key_is_shown_with_the_nearest_one_and_all_others() {
 
 #[test]
 fn keys_of_later_versions_are_unknown() {
-    for (table, key) in [("server", "tls")] {
+    for (table, key) in [("server", "tls"), ("providers.google", "http")] {
         let fault = the_fault(&format!("{MINIMAL}\n[{table}]\n{key} = 1\n"));
         assert_eq!((fault.code, fault.key.as_deref()), (Code::UnknownKey, Some(&*format!("{table}.{key}"))));
     }

@@ -7,6 +7,7 @@ mod answers;
 mod bodies;
 #[cfg(test)]
 mod callers;
+#[cfg(test)]
 mod catalogue;
 #[cfg(test)]
 mod config;

@@ -23,7 +23,6 @@ mod zstd;
 
 pub use alarm::{Alarm, Finding};
 pub use decoder::Coding;
-#[expect(unused_imports, reason = "not wired in yet")]
 pub use parameters::Parameters;
 pub use plan::Plan;
 

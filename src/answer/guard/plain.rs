@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
+use hyper::http::HeaderMap;
 
 use super::{Alarm, Finding, Guard};
 use crate::body::{Cut, Edit};
@@ -60,6 +61,10 @@ impl Edit for Plain {
         let text = std::mem::take(&mut self.waiting);
         let condemned = 0..std::mem::take(&mut self.condemned);
         Ok(if condemned.is_empty() { text } else { masked(&text, &[condemned]).into() })
+    }
+
+    fn trailers(&mut self, trailers: &mut HeaderMap) {
+        self.guard.mask_headers(trailers);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
+use hyper::http::HeaderMap;
 
 use super::decoder::{Coding, Decoder};
 use super::{Alarm, Finding, Guard};
@@ -166,6 +167,10 @@ impl Edit for Watch {
         // could not be decoded does not.
         let is_decoded = self.places.back().map_or(self.safe, |place| place.input) == self.length.input;
         if is_decoded { Ok(std::mem::take(&mut self.waiting).into()) } else { Err(self.cut(Finding::Unreadable)) }
+    }
+
+    fn trailers(&mut self, trailers: &mut HeaderMap) {
+        self.guard.mask_headers(trailers);
     }
 }
 

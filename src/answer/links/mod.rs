@@ -19,6 +19,7 @@ mod text;
 
 use bases::{Base, Bases};
 pub use json::JsonLinks;
+pub(super) use plan::fit_rewritten;
 use plan::plan;
 
 /// By which door the caller came in, which is the door that links lead to.
@@ -71,7 +72,7 @@ impl Links {
             point_back(&mut head.headers, bases);
         }
         if plan.content {
-            plan::fit_rewritten(&mut head.headers);
+            fit_rewritten(&mut head.headers);
         }
         plan.body.then(|| JsonLinks::new(Arc::clone(bases)))
     }

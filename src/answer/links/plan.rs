@@ -32,7 +32,7 @@ pub(super) fn plan(rewrite: Rewrite, method: &Method, head: &Parts) -> Plan {
 
 /// Makes the headers fit a body that is rewritten: its length and its digests are others, and pieces of it are not to be
 /// had. The `ETag` stays: the rewriting is deterministic, and conditional requests go on working.
-pub(super) fn fit_rewritten(headers: &mut HeaderMap) {
+pub(in crate::answer) fn fit_rewritten(headers: &mut HeaderMap) {
     for name in [header::CONTENT_LENGTH, header::ACCEPT_RANGES] {
         headers.remove(name);
     }

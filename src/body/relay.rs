@@ -1,0 +1,168 @@
+//! A provider's body on its way to the caller.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
+use tokio::time::Sleep;
+
+use super::edit::{Edited, Step};
+use super::{Ahead, AtEnd, BodyError, Cut, Edit, StripTrailers};
+
+/// A provider's body, and what is done with it.
+pub(super) struct Relay {
+    /// What was read of it already.
+    ahead: Option<Box<Ahead>>,
+    incoming: Incoming,
+    waiting: Option<Box<dyn AtEnd>>,
+    idle: Idle,
+    strip: StripTrailers,
+    broken: Option<BodyError>,
+    edited: Option<Box<Edited>>,
+}
+
+/// Notices that nothing moves. The timer is made when there is something to wait for, and not moved at each byte: when
+/// it fires it looks at when the last byte came.
+struct Idle {
+    patience: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    moved: bool,
+}
+
+type Next = Option<Result<Frame<Bytes>, BodyError>>;
+
+impl Relay {
+    pub(super) fn new(
+        (ahead, incoming): (Option<Box<Ahead>>, Incoming),
+        waiting: Option<Box<dyn AtEnd>>,
+        patience: Duration,
+        strip: StripTrailers,
+    ) -> Self {
+        let idle = Idle { patience, timer: None, moved: true };
+        Self { ahead, incoming, waiting, idle, strip, broken: None, edited: None }
+    }
+
+    pub(super) fn edit(&mut self, edit: Box<dyn Edit>) {
+        self.edited = Some(Box::new(Edited::new(edit)));
+    }
+
+    /// The next frame for the caller.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        if let Some(broken) = self.broken.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        if self.edited.is_none() {
+            return self.poll_provider(context);
+        }
+        loop {
+            if let Some(step) = self.edited.as_mut().and_then(|edited| edited.waiting()) {
+                return Poll::Ready(step.frame().map(Ok));
+            }
+            let frame = match ready!(self.poll_provider(context)) {
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(frame)) => Some(frame),
+                None => None,
+            };
+            match self.edited.as_mut().map(|edited| edited.take(frame)) {
+                Some(Ok(Step::Wait)) => {}
+                Some(Ok(step)) => return Poll::Ready(step.frame().map(Ok)),
+                Some(Err(Cut)) => return Poll::Ready(Some(Err(BodyError::Cut))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// The next frame of the provider's.
+    fn poll_provider(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        let next = match self.ahead.as_mut().and_then(|ahead| ahead.next()) {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => Pin::new(&mut self.incoming).poll_frame(context),
+        };
+        match next {
+            Poll::Ready(Some(Err(error))) => {
+                // hyper drops the connection at an error, with what it has not flushed: first it gets a turn to.
+                self.broken = Some(BodyError::Upstream(error));
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(mut frame) => {
+                self.idle.moved = true;
+                if let Some(Ok(frame)) = &mut frame
+                    && let Some(trailers) = frame.trailers_mut()
+                {
+                    (self.strip)(trailers);
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Upstream)))
+            }
+            Poll::Pending => {
+                ready!(self.idle.poll_silence(context));
+                Poll::Ready(Some(Err(BodyError::Silent)))
+            }
+        }
+    }
+
+    /// Tells the connection that the answer was read to its end.
+    pub(super) fn complete(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.at_end();
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        match &self.edited {
+            Some(edited) => edited.is_over(),
+            None => self.incoming.is_end_stream() && self.ahead.as_ref().is_none_or(|ahead| ahead.is_empty()),
+        }
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match (&self.edited, &self.ahead) {
+            (None, None) => self.incoming.size_hint(),
+            (None, Some(ahead)) => {
+                let (read, left) = (ahead.len(), self.incoming.size_hint());
+                let mut hint = SizeHint::new();
+                hint.set_lower(read + left.lower());
+                if let Some(upper) = left.upper() {
+                    hint.set_upper(read + upper);
+                }
+                hint
+            }
+            // How long it becomes shows at its end; where it keeps its length, the head says so.
+            (Some(_), _) => SizeHint::default(),
+        }
+    }
+}
+
+impl Idle {
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let patience = self.patience;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        loop {
+            ready!(timer.as_mut().poll(context));
+            if !std::mem::take(&mut self.moved) {
+                return Poll::Ready(());
+            }
+            // From now: while the caller took its time, nobody asked the provider for more.
+            timer.set(tokio::time::sleep(patience));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_counts_while_somebody_waits_and_not_while_the_caller_takes_its_time() {
+        let patience = Duration::from_millis(20);
+        let mut idle = Idle { patience, timer: None, moved: true };
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(idle.poll_silence(&mut context).is_pending());
+        tokio::time::sleep(patience * 5).await;
+        idle.moved = true;
+        assert!(idle.poll_silence(&mut context).is_pending());
+        tokio::time::sleep(patience * 5).await;
+        assert!(idle.poll_silence(&mut context).is_ready());
+    }
+}
