@@ -119,6 +119,22 @@ impl Edited {
         Ok(Step::Frame(Frame::data(kept_back)))
     }
 
+    /// Takes a frame behind which nothing more comes. Who knows how long the body is does not ask for its end.
+    pub(super) fn take_last(&mut self, frame: Frame<Bytes>) -> Result<Step, Cut> {
+        match (self.take(Some(frame))?, self.has_ended) {
+            (step, true) => Ok(step),
+            (Step::Frame(frame), false) => {
+                let kept_back = self.take(None)?.frame().and_then(|frame| frame.into_data().ok());
+                match (frame.into_data(), kept_back) {
+                    (Ok(data), Some(kept_back)) => Ok(Step::Frame(Frame::data([data, kept_back].concat().into()))),
+                    (Ok(data), None) => Ok(Step::Frame(Frame::data(data))),
+                    (Err(frame), _) => Ok(Step::Frame(frame)),
+                }
+            }
+            (Step::Wait | Step::End, false) => self.take(None),
+        }
+    }
+
     /// Whether all of it has gone on.
     pub(super) fn is_over(&self) -> bool {
         self.has_ended && self.last.is_none()
@@ -155,6 +171,15 @@ mod tests {
         assert!(matches!(edited.waiting(), Some(Step::Frame(frame)) if frame.is_trailers()));
         assert!(edited.is_over());
         assert!(matches!(edited.waiting(), Some(Step::End)));
+    }
+
+    #[test]
+    fn behind_the_last_frame_comes_what_was_kept_back_at_once() {
+        let mut edited = Edited::new(Box::new(Keep(Vec::new())));
+        assert!(matches!(edited.take(Some(Frame::data(Bytes::from_static(b"a")))), Ok(Step::Wait)));
+        let Ok(step) = edited.take_last(Frame::data(Bytes::from_static(b"b"))) else { panic!("it was cut") };
+        assert_eq!(step.frame().unwrap().into_data().unwrap(), "ab");
+        assert!(edited.is_over());
     }
 
     #[test]

@@ -64,11 +64,16 @@ impl Relay {
                 Some(Ok(frame)) => Some(frame),
                 None => None,
             };
-            match self.edited.as_mut().map(|edited| edited.take(frame)) {
-                Some(Ok(Step::Wait)) => {}
-                Some(Ok(step)) => return Poll::Ready(step.frame().map(Ok)),
-                Some(Err(Cut)) => return Poll::Ready(Some(Err(BodyError::Cut))),
-                None => return Poll::Ready(None),
+            let is_last = self.is_read();
+            let Some(edited) = &mut self.edited else { return Poll::Ready(None) };
+            let step = match frame {
+                Some(frame) if is_last => edited.take_last(frame),
+                frame => edited.take(frame),
+            };
+            match step {
+                Ok(Step::Wait) => {}
+                Ok(step) => return Poll::Ready(step.frame().map(Ok)),
+                Err(Cut) => return Poll::Ready(Some(Err(BodyError::Cut))),
             }
         }
     }
@@ -112,8 +117,13 @@ impl Relay {
     pub(super) fn is_over(&self) -> bool {
         match &self.edited {
             Some(edited) => edited.is_over(),
-            None => self.incoming.is_end_stream() && self.ahead.as_ref().is_none_or(|ahead| ahead.is_empty()),
+            None => self.is_read(),
         }
+    }
+
+    /// Whether nothing more comes from the provider.
+    fn is_read(&self) -> bool {
+        self.incoming.is_end_stream() && self.ahead.as_ref().is_none_or(|ahead| ahead.is_empty())
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {

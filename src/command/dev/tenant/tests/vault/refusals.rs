@@ -98,13 +98,17 @@ async fn the_tenants_words_decide_whatever_the_status() {
         ("invalid_request", "not_enabled"),
         ("invalid_grant", "subject_refused"),
         ("unauthorized_client", "misconfigured"),
-        ("access_denied", "misconfigured"),
     ];
     for (error, outcome) in said {
         for status in [400, 401, 403] {
             vault.tenant.fail(Endpoint::Vault, Fault::Status(status, json!({ "error": error }).to_string()).times(1));
             assert_eq!(vault.exchange().await.unwrap_err().outcome(), outcome, "{status} {error}");
         }
+    }
+    // But for one word, which is that for a wrong secret and for a policy that denies.
+    for (status, outcome) in [(401, "misconfigured"), (403, "denied")] {
+        vault.tenant.fail(Endpoint::Vault, Fault::Status(status, r#"{"error":"access_denied"}"#.to_owned()).times(1));
+        assert_eq!(vault.exchange().await.unwrap_err().outcome(), outcome, "{status}");
     }
 }
 
