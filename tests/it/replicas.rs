@@ -1,10 +1,7 @@
 //! Several processes on one store, callers that leave, processes that die: no grant is lost but with a lost answer.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use idp_proxy::clock::Clock;
@@ -14,11 +11,13 @@ use idp_proxy::command::dev::{World, WorldSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::child::{self, Child, Signal};
+use crate::support::child::{self, Child};
 use crate::support::durable::KEY;
+use crate::support::judge::{Habits, Judge};
 use crate::support::postgres::Postgres;
 
-const PATH: &str = "/proxy/bitbucket/user";
+mod kills;
+
 const USERS: usize = 20;
 const CALLERS: usize = 200;
 /// What the provider's access tokens live.
@@ -27,10 +26,33 @@ const LIFE: Duration = Duration::from_secs(1);
 /// What the callers have seen.
 #[derive(Default)]
 struct Seen {
-    served: AtomicU64,
-    reconnect: AtomicU64,
-    unavailable: AtomicU64,
-    other: AtomicU64,
+    served: u64,
+    /// Who was told to sign in anew, and how at first.
+    reconnect: BTreeMap<usize, String>,
+    refusals: Vec<Refusal>,
+}
+
+/// An answer that is neither 200 nor `reconnect_required`.
+#[derive(Debug)]
+struct Refusal {
+    user: usize,
+    at: Instant,
+    status: u16,
+    text: String,
+    has_pause: bool,
+}
+
+impl Seen {
+    fn note(&mut self, user: usize, status: u16, text: String) {
+        match status {
+            200 => self.served += 1,
+            403 if text.contains("reconnect_required") => drop(self.reconnect.entry(user).or_insert(text)),
+            _ => {
+                let has_pause = text.to_ascii_lowercase().contains("\r\nretry-after: ");
+                self.refusals.push(Refusal { user, at: now(), status, text, has_pause });
+            }
+        }
+    }
 }
 
 /// How long the storm lasts: a quarter of what `tests/run --long` asks for.
@@ -43,6 +65,11 @@ fn now() -> Instant {
     Clock::system().instant()
 }
 
+fn subject(user: usize) -> String {
+    format!("bitbucket|account-{user}")
+}
+
+/// A tenant whose users have accounts at a provider of ours.
 async fn world() -> World {
     let bitbucket =
         ProviderSettings { behaviour: Behaviour::Rotates { life: LIFE }, ..ProviderSettings::bitbucket(LIFE) };
@@ -56,8 +83,16 @@ async fn world() -> World {
     world
 }
 
-fn subject(user: usize) -> String {
-    format!("bitbucket|account-{user}")
+/// A tenant whose users have accounts at the judge.
+async fn world_of(judge: &Judge) -> World {
+    let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
+    for (user, refresh_token) in judge.refresh_tokens.iter().enumerate() {
+        let identity = Identity::new("judge", format!("account-{user}").as_str());
+        let identity = identity.access_token("of-the-sign-in-and-long-dead").refresh_token(refresh_token).expires_in(1);
+        let signed_in = User::new(&subject(user)).with(identity);
+        world.tenant.add_user(User { last_login: Some(world.clock.now().minus(LIFE * 2)), ..signed_in });
+    }
+    world
 }
 
 /// Status and text of an answer; `None` if the process died over it.
@@ -74,13 +109,42 @@ async fn ask(address: &str, path: &str, token: &str) -> Option<(u16, String)> {
     Some((status, text))
 }
 
-/// A caller who asks again and again, and every third time does not wait for the answer.
+/// Callers who ask again and again, until a time.
+struct Callers {
+    seen: Arc<Mutex<Seen>>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Callers {
+    /// Spread over the users and over the processes at these addresses.
+    fn start(world: &World, addresses: &[String], path: &'static str, until: Instant) -> Self {
+        let seen = Arc::<Mutex<Seen>>::default();
+        let tasks = (0..CALLERS).map(|number| {
+            // Each user comes to each of the processes.
+            let (user, address) = (number % USERS, addresses[number / USERS % addresses.len()].clone());
+            let token = world.tenant.token_for(&subject(user));
+            tokio::spawn(caller((address, path), (user, token), number, until, Arc::clone(&seen)))
+        });
+        let tasks = tasks.collect();
+        Self { seen, tasks }
+    }
+
+    /// What they have seen, once the last has ended.
+    async fn end(self) -> Seen {
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A caller who every third time does not wait for the answer.
 async fn caller(
     (address, path): (String, &'static str),
-    token: String,
+    (user, token): (usize, String),
     number: usize,
     until: Instant,
-    seen: Arc<Seen>,
+    seen: Arc<Mutex<Seen>>,
 ) {
     for round in number.. {
         if now() >= until {
@@ -93,16 +157,7 @@ async fn caller(
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let counter = match status {
-            200 => &seen.served,
-            403 if text.contains("reconnect_required") => &seen.reconnect,
-            502..=504 => &seen.unavailable,
-            _ => {
-                eprintln!("{text}");
-                &seen.other
-            }
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        seen.lock().unwrap().note(user, status, text);
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }
@@ -111,159 +166,39 @@ fn config(world: &World, store: &str, listen: &str) -> String {
     world.proxy_toml(listen, store, KEY) + "\n[limits]\ntenant_timeout = \"2s\"\n"
 }
 
-fn start_callers(
-    world: &World,
-    addresses: &[String],
-    path: &'static str,
-    until: Instant,
-) -> (Arc<Seen>, Vec<tokio::task::JoinHandle<()>>) {
-    let seen = Arc::new(Seen::default());
-    let calls = (0..CALLERS).map(|number| {
-        let address = addresses[number % addresses.len()].clone();
-        let token = world.tenant.token_for(&subject(number % USERS));
-        tokio::spawn(caller((address, path), token, number, until, Arc::clone(&seen)))
-    });
-    let calls = calls.collect();
-    (seen, calls)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_on_one_database_renew_each_grant_once_however_many_callers_leave() {
     let world = world().await;
     let store = Postgres::shared().database();
-    let first = Child::serve(&config(&world, &store, "127.0.0.1:0"), &[]).await;
-    let second = Child::serve(&config(&world, &store, "127.0.0.1:0"), &[]).await;
-    let until = now() + storm() / 2;
-    let (seen, calls) = start_callers(&world, &[first.proxy.clone(), second.proxy.clone()], PATH, until);
-    for call in calls {
-        call.await.unwrap();
-    }
+    let first = Child::serve(&config(&world, &store, "127.0.0.1:0"), &[]).await.ready().await;
+    let second = Child::serve(&config(&world, &store, "127.0.0.1:0"), &[]).await.ready().await;
+    let lasts = storm() / 2;
+    let addresses = [first.proxy.clone(), second.proxy.clone()];
+    let seen = Callers::start(&world, &addresses, "/proxy/bitbucket/user", now() + lasts).end().await;
     assert_eq!(world.bitbucket.reuses(), 0);
-    assert_eq!(seen.reconnect.load(Ordering::Relaxed), 0);
-    assert_eq!(seen.other.load(Ordering::Relaxed), 0);
+    assert_eq!(seen.reconnect, BTreeMap::new());
+    assert!(seen.refusals.is_empty(), "{:#?}", seen.refusals);
     let renewals = world.bitbucket.refreshes();
     // Each grant anew about every second, and not much more often.
-    let most = USERS as u64 * (storm().as_secs() / 2 + 2) * 2;
+    let most = USERS as u64 * (lasts.as_secs() + 2) * 2;
     assert!(renewals >= USERS as u64 * 3 && renewals <= most, "{renewals} renewals, at most {most}");
-    assert!(seen.served.load(Ordering::Relaxed) > 1000, "{} served", seen.served.load(Ordering::Relaxed));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_is_killed_again_and_again_costs_no_grant_but_by_a_lost_answer() {
-    let world = world().await;
-    let store = Postgres::shared().database();
-    survive_kills(&world, &store, true).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_process_on_a_file_survives_being_killed_as_well() {
-    let world = world().await;
-    let file = child::folder().join("grants.db");
-    survive_kills(&world, &format!("sqlite:{}", file.display()), false).await;
-}
-
-/// A certified OpenID provider, which revokes a whole grant when a refresh token comes twice. `tests/run` installs it.
-struct Judge {
-    issuer: String,
-    refresh_tokens: Vec<String>,
-    /// Ends when its input does.
-    _process: std::process::Child,
-}
-
-impl Judge {
-    fn start() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judge");
-        assert!(
-            folder.join("node_modules/oidc-provider").exists(),
-            "npm's oidc-provider is missing; tests/run installs it"
-        );
-        let mut command = Command::new("node");
-        command.args(["judge.js", &USERS.to_string(), &LIFE.as_secs().to_string()]).current_dir(folder);
-        let mut process =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("node is there");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let told: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let users = told["users"].as_array().unwrap();
-        let refresh_tokens = users.iter().map(|user| user["refresh_token"].as_str().unwrap().to_owned()).collect();
-        Self { issuer: told["issuer"].as_str().unwrap().to_owned(), refresh_tokens, _process: process }
-    }
-
-    async fn report(&self) -> serde_json::Value {
-        reqwest::get(format!("{}/report", self.issuer)).await.unwrap().json().await.unwrap()
-    }
+    assert!(seen.served > 1000, "{} served", seen.served);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certified_provider_sees_no_refresh_token_twice() {
-    let judge = Judge::start();
-    let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
-    for (user, refresh_token) in judge.refresh_tokens.iter().enumerate() {
-        let identity = Identity::new("judge", format!("account-{user}").as_str());
-        let identity = identity.access_token("of-the-sign-in-and-long-dead").refresh_token(refresh_token).expires_in(1);
-        let signed_in = User::new(&subject(user)).with(identity);
-        world.tenant.add_user(User { last_login: Some(world.clock.now().minus(LIFE * 2)), ..signed_in });
-    }
+    let judge = Judge::start(Habits { accounts: USERS, seconds: LIFE.as_secs(), spare: 0, doors: 1, latency: 0 });
+    let world = world_of(&judge).await;
     let store = Postgres::shared().database();
-    let issuer = &judge.issuer;
-    let provider = format!(
-        "\n[providers.judge]\nconnection = \"judge\"\nbase_url = \"{issuer}\"\ntoken_url = \"{issuer}/token\"\n\
-         client_id = \"rp\"\nclient_secret = \"s3cret\"\nrotates = true\n"
-    );
-    let config = config(&world, &store, "127.0.0.1:0") + &provider;
-    let (first, second) = (Child::serve(&config, &[]).await, Child::serve(&config, &[]).await);
-    let until = now() + storm();
+    let config = config(&world, &store, "127.0.0.1:0") + &judge.toml(0);
+    let first = Child::serve(&config, &[]).await.ready().await;
+    let second = Child::serve(&config, &[]).await.ready().await;
     let addresses = [first.proxy.clone(), second.proxy.clone()];
-    let (seen, calls) = start_callers(&world, &addresses, "/proxy/judge/me", until);
-    for call in calls {
-        call.await.unwrap();
-    }
+    let seen = Callers::start(&world, &addresses, "/proxy/judge/me", now() + storm() / 2).end().await;
     let report = judge.report().await;
-    assert_eq!((&report["revoked"], &report["refused"]), (&0.into(), &serde_json::json!([])), "{report}");
-    assert!(report["renewals"].as_u64().unwrap() >= USERS as u64 * 3, "{report}");
-    assert_eq!(seen.reconnect.load(Ordering::Relaxed), 0);
-    assert_eq!(seen.other.load(Ordering::Relaxed), 0);
-    assert!(seen.served.load(Ordering::Relaxed) > 1000, "{} served", seen.served.load(Ordering::Relaxed));
-}
-
-async fn survive_kills(world: &World, store: &str, has_neighbour: bool) {
-    let neighbour = match has_neighbour {
-        true => Some(Child::serve(&config(world, store, "127.0.0.1:0"), &[]).await),
-        false => None,
-    };
-    let mut victim = Child::serve(&config(world, store, "127.0.0.1:0"), &[]).await;
-    let address = victim.proxy.clone();
-    let mut addresses = vec![address.clone()];
-    addresses.extend(neighbour.as_ref().map(|neighbour| neighbour.proxy.clone()));
-    let until = now() + storm();
-    let (seen, calls) = start_callers(world, &addresses, PATH, until);
-    let mut kills = 0;
-    while now() + Duration::from_secs(4) < until {
-        tokio::time::sleep(Duration::from_millis(2500)).await;
-        victim.signal(Signal::KILL);
-        victim.exit().await;
-        kills += 1;
-        victim = Child::serve(&config(world, store, &address), &[]).await;
-    }
-    for call in calls {
-        call.await.unwrap();
-    }
-    let (reuses, reconnects) = (world.bitbucket.reuses(), seen.reconnect.load(Ordering::Relaxed));
-    assert!(kills >= 3, "{kills} kills");
-    // A kill can lose the answers to the renewals under way, and nothing else can.
-    assert!(reuses <= kills * USERS as u64 / 2, "{reuses} reuses in {kills} kills");
-    assert!(reuses > 0 || reconnects == 0, "{reconnects} callers were sent away, and no answer was lost");
-    assert_eq!(seen.other.load(Ordering::Relaxed), 0);
-    // Whoever was not told to connect anew has a token that is good.
-    for user in 0..USERS {
-        let token = world.tenant.token_for(&subject(user));
-        let mut answer = ask(&address, PATH, &token).await.unwrap();
-        let begun = now();
-        while answer.0 >= 500 && now() - begun < Duration::from_secs(20) {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            answer = ask(&address, PATH, &token).await.unwrap();
-        }
-        let (status, text) = answer;
-        assert!(status == 200 || (status == 403 && text.contains("reconnect_required")), "{status}: {text}");
-    }
+    assert!(report.revoked.is_empty() && report.refused.is_empty(), "{report:#?}");
+    assert!(report.renewals >= USERS as u64 * 3, "{report:#?}");
+    assert_eq!(seen.reconnect, BTreeMap::new());
+    assert!(seen.refusals.is_empty(), "{:#?}", seen.refusals);
+    assert!(seen.served > 1000, "{} served", seen.served);
 }

@@ -7,6 +7,7 @@ pub mod exact;
 pub mod frames;
 pub mod https;
 pub mod issuer;
+pub mod judge;
 pub mod people;
 #[expect(dead_code, reason = "the unit tests of the store use the rest")]
 pub mod postgres;
