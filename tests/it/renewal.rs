@@ -15,6 +15,8 @@ use idp_proxy::server::{Server, Surroundings};
 use crate::support::durable::{self, KEY};
 use crate::support::{Answer, client};
 
+mod drain;
+
 /// Longer than the demo providers' access tokens live.
 const HOUR: Duration = Duration::from_secs(3601);
 
