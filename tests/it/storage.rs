@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use idp_proxy::clock::Clock;
-use idp_proxy::command::dev::fault::Fault;
 use idp_proxy::command::dev::provider::{Behaviour, ProviderSettings, Side};
-use idp_proxy::command::dev::tenant::{Endpoint, Identity, TenantSettings, User};
+use idp_proxy::command::dev::tenant::{Identity, User};
 use idp_proxy::command::dev::{ALICE, World, WorldSettings};
 use idp_proxy::server::Server;
 use sqlx::Connection;
@@ -16,6 +15,7 @@ use crate::support::client;
 use crate::support::durable::{self, KEY, readiness};
 use crate::support::postgres::Postgres;
 
+mod fleet;
 mod steps;
 
 async fn serve(world: &World, store: &str, auth0: &str, more: &str) -> Server {
@@ -138,41 +138,4 @@ async fn whoever_sleeps_beyond_its_lease_does_not_spend_what_a_neighbour_has_spe
         }
     }
     assert_eq!(world.bitbucket.reuses(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_new_users_of_two_replicas_share_two_calls_a_second_and_none_is_refused_that_need_not_be() {
-    const USERS: usize = 500;
-    const BUDGET: &str = "management_rps = 2";
-    const PATIENCE: &str = "[limits]\ntoken_wait = \"8s\"";
-    let tenant = TenantSettings::default();
-    let world = World::start(Clock::system(), WorldSettings { tenant, ..WorldSettings::default() }).await.unwrap();
-    for user in 0..USERS {
-        let subject = format!("github|{user}");
-        world.tenant.add_user(User::new(&subject).with(Identity::new("github", user as u64)));
-        assert!(world.tenant.sign_in(&subject, "github"));
-    }
-    let store = Postgres::shared().database();
-    let replicas = [serve(&world, &store, BUDGET, PATIENCE).await, serve(&world, &store, BUDGET, PATIENCE).await];
-    let before = world.tenant.calls(Endpoint::Users);
-    let begun = world.clock.instant();
-    let calls = (0..USERS).map(|user| {
-        let (address, token) =
-            (replicas[user % 2].proxy().to_string(), world.tenant.token_for(&format!("github|{user}")));
-        tokio::spawn(async move { get(&address, &token, "github").await })
-    });
-    let calls: Vec<_> = calls.collect();
-    let mut served = 0;
-    for call in calls {
-        match call.await.unwrap() {
-            (200, _) => served += 1,
-            refused => assert_eq!(refused, (503, "tenant_rate_limited".to_owned())),
-        }
-    }
-    let (took, read) = (world.clock.instant() - begun, world.tenant.calls(Endpoint::Users) - before);
-    // Two a second for the eight seconds that a caller waits; the last of them may have come a little later.
-    let most = took.as_secs() * 2 + 2;
-    assert!((15..=most).contains(&served), "{served} served in {took:?}");
-    assert_eq!(read, served, "each call to the tenant served somebody");
-    assert!(took < Duration::from_secs(13), "{took:?}");
 }

@@ -1,6 +1,8 @@
 //! One renewal, and a process that is killed at each of its steps. Whoever comes next has a good token, or is told
 //! clearly that a new sign-in is needed; never anything else.
 
+use idp_proxy::command::dev::fault::Fault;
+
 use super::*;
 
 /// A process with a renewal ahead of it.
