@@ -11,10 +11,11 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use crate::support::child::{Child, Signal};
-use crate::support::client;
 use crate::support::durable::{self, KEY, readiness};
 use crate::support::postgres::Postgres;
+use crate::support::{client, refused};
 
+mod damage;
 mod fleet;
 mod steps;
 
