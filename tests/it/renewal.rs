@@ -16,6 +16,7 @@ use crate::support::durable::{self, KEY};
 use crate::support::{Answer, client};
 
 mod drain;
+mod leaving;
 
 /// Longer than the demo providers' access tokens live.
 const HOUR: Duration = Duration::from_secs(3601);
