@@ -11,6 +11,7 @@ pub mod judge;
 pub mod people;
 #[expect(dead_code, reason = "the unit tests of the store use the rest")]
 pub mod postgres;
+pub mod relay;
 pub mod rig;
 pub mod slow;
 pub mod upstream;
