@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::nearest::distance;
+use super::key_bytes;
 
 /// What makes a key that of a secret, wherever it stands within the key. The last two are names of headers.
 const TELLTALES: [&str; 8] = ["secret", "passw", "privat", "api_key", "api-key", "apikey", "authorization", "cookie"];
@@ -23,6 +24,7 @@ const CLIENT_ID: &str = "client_id";
 pub(super) fn mask(text: &str) -> String {
     let mut hidden = secrets(text);
     hidden.extend(user_information(text));
+    hidden.extend(store_keys(text));
     hidden.sort_by_key(|range| range.start);
     let mut hidden = hidden.into_iter().peekable();
     let mut end = 0;
@@ -146,6 +148,18 @@ fn user_information(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// Whatever looks like a store's key: the word before it may be a misspelt `keys`, which many words are near to.
+fn store_keys(text: &str) -> impl Iterator<Item = Range<usize>> {
+    // Each of these is one byte long.
+    let words = text.split(['"', '\'', ' ', '\t', '\r', '\n', ',', '[', ']', '{', '}', '#']);
+    let places = words.scan(0, |end, word| {
+        let start = *end;
+        *end = start + word.len() + 1;
+        Some((word, start..start + word.len()))
+    });
+    places.filter(|(word, _)| key_bytes(word).is_some()).map(|(_, place)| place)
+}
+
 fn line_end(text: &str, from: usize) -> usize {
     text.get(from..).and_then(|rest| rest.find('\n')).map_or(text.len(), |length| from + length)
 }
@@ -154,6 +168,20 @@ fn line_end(text: &str, from: usize) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_stores_key_is_hidden_wherever_it_stands() {
+        const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        for line in ["kyes = [\"KEY\"]", "key = 'KEY'", "ring = KEY", "url = \"KEY\" # KEY", "keyss = [\"a\", \"KEY\"]"]
+        {
+            let text = format!("[störe]\n{}\n", line.replace("KEY", KEY));
+            let masked = mask(&text);
+            assert!(!masked.contains("AAEC") && !masked.contains("Hh8="), "{masked}");
+            assert_eq!(masked.len(), text.len(), "{masked}");
+        }
+        let short = "kyes = [\"AAECAwQFBgcICQoLDA0ODw==\"]\n";
+        assert_eq!(mask(short), short, "no key of a store is so short");
+    }
 
     #[test]
     fn a_secret_is_hidden_however_its_line_is_broken() {
