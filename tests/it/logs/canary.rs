@@ -5,14 +5,24 @@ use idp_proxy::command::dev::tenant::{Endpoint, Identity, User};
 
 use crate::support::{Answer, Child, Rig, Upstream, client, rig};
 
+mod renewal;
+
 const CLIENT_SECRET: &str = "canary-client-secret-0123456789";
 const PROVIDER_TOKEN: &str = "canary-provider-token-0123456789";
 const SUBJECT: &str = "auth0|canary-subject";
 const QUERY_VALUE: &str = "canary-query-value";
 
 /// What must appear nowhere. Callers' and management tokens begin as all JWTs do.
-const MARKS: [&str; 5] =
-    ["eyJ", "canary-client-secret", "canary-provider-token", "canary-subject", "canary-query-value"];
+const MARKS: [&str; 8] = [
+    "eyJ",
+    "canary-client-secret",
+    "canary-provider-token",
+    "canary-refresh-token",
+    "canary-vault",
+    "canarystorekey",
+    "canary-subject",
+    "canary-query-value",
+];
 
 fn search(text: &str, place: &str) {
     for mark in MARKS {
