@@ -73,7 +73,7 @@ impl Relay {
             match step {
                 Ok(Step::Wait) => {}
                 Ok(step) => return Poll::Ready(step.frame().map(Ok)),
-                Err(Cut) => return Poll::Ready(Some(Err(BodyError::Cut))),
+                Err(Cut) => return self.break_off(BodyError::Cut, context),
             }
         }
     }
@@ -85,12 +85,7 @@ impl Relay {
             None => Pin::new(&mut self.incoming).poll_frame(context),
         };
         match next {
-            Poll::Ready(Some(Err(error))) => {
-                // hyper drops the connection at an error, with what it has not flushed: first it gets a turn to.
-                self.broken = Some(BodyError::Upstream(error));
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
+            Poll::Ready(Some(Err(error))) => self.break_off(BodyError::Upstream(error), context),
             Poll::Ready(mut frame) => {
                 self.idle.moved = true;
                 if let Some(Ok(frame)) = &mut frame
@@ -105,6 +100,13 @@ impl Relay {
                 Poll::Ready(Some(Err(BodyError::Silent)))
             }
         }
+    }
+
+    /// hyper drops the connection at an error, with what it has not flushed: first it gets a turn to.
+    fn break_off(&mut self, error: BodyError, context: &Context<'_>) -> Poll<Next> {
+        self.broken = Some(error);
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Tells the connection that the answer was read to its end.

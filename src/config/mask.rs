@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::nearest::distance;
 use super::key_bytes;
+use super::nearest::distance;
 
 /// What makes a key that of a secret, wherever it stands within the key. The last two are names of headers.
 const TELLTALES: [&str; 8] = ["secret", "passw", "privat", "api_key", "api-key", "apikey", "authorization", "cookie"];

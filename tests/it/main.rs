@@ -77,3 +77,5 @@ mod usage;
 mod vault;
 #[cfg(test)]
 mod vectors;
+#[cfg(test)]
+mod way_back;
