@@ -2,12 +2,14 @@
 //! to the caller. Pure: what is found is told to whoever asked.
 
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 
 use hyper::http::Method;
 use hyper::http::response::Parts;
 
 use crate::body::{self, Edit};
+use crate::bounded::Bounded;
 use crate::config::{Config, GuardMode};
 use crate::telemetry::metrics::Metrics;
 
@@ -26,8 +28,13 @@ pub struct WayBack {
     /// Parameters of URLs that are not for callers.
     parameters: Option<Parameters>,
     guard: GuardMode,
+    /// Those of the tokens that were used last: to make one takes longer than to look an answer through with it.
+    guards: Bounded<Box<[u8]>, Arc<Guard>, RandomState>,
     alarm: Alarm,
 }
+
+/// A guard takes some five times its token's length.
+const GUARDS_MAX: usize = 4096;
 
 impl WayBack {
     /// That of every provider by its name, for a proxy that callers see at `public_url`. What the guard finds is logged and
@@ -39,7 +46,8 @@ impl WayBack {
             let provider = config.providers.get(&name)?;
             let parameters = Parameters::new(&provider.secret_params);
             let alarm = alarm(&name, metrics);
-            Some((name, Self { links, parameters, guard: provider.guard, alarm }))
+            let guards = Bounded::new(GUARDS_MAX, RandomState::new());
+            Some((name, Self { links, parameters, guard: provider.guard, guards, alarm }))
         };
         links.into_iter().filter_map(way_back).collect()
     }
@@ -64,11 +72,18 @@ impl WayBack {
         if self.guard == GuardMode::Off {
             return None;
         }
-        let guard = Guard::new(token)?;
+        let guard = match self.guards.get(token) {
+            Some(guard) => guard,
+            None => {
+                let guard = Arc::new(Guard::new(token)?);
+                self.guards.insert(Box::from(token), Arc::clone(&guard));
+                guard
+            }
+        };
         if guard.mask_headers(&mut head.headers) > 0 {
             (self.alarm)(Finding::Header);
         }
-        plan.edit(&Arc::new(guard), &self.alarm)
+        plan.edit(&guard, &self.alarm)
     }
 }
 

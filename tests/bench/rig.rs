@@ -123,6 +123,12 @@ impl Rig {
         self.ready(self.spawn_ours())
     }
 
+    /// A proxy with these lines in its provider's table, ready.
+    pub fn ours_with(&self, lines: &str) -> Server {
+        let ours = if self.options.noise { self.spawn_ours() } else { self.spawn(lines) };
+        self.ready(ours)
+    }
+
     /// A proxy that renews tokens, ready.
     pub fn ours_renewing(&self, place: Place) -> Server {
         self.ready(self.spawn_renewing(place))

@@ -18,6 +18,8 @@ mod cors;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
+mod exchanges;
+#[cfg(test)]
 mod flights;
 #[cfg(test)]
 mod forwarding;

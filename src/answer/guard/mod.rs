@@ -30,8 +30,8 @@ pub use plan::Plan;
 /// be worth nothing. No provider's token is that short.
 const TOKEN_LENGTH_MIN: usize = 8;
 
-/// Knows the token by all its forms. It is made anew for each answer that is looked through: that takes less time than to
-/// keep several times the token's length beside every token that is held would be worth.
+/// Knows the token by all its forms. It takes several times the token's length, so that few are kept: those of tokens that
+/// were used last.
 pub struct Guard {
     forms: Vec<Form>,
     probes: Vec<Probe>,

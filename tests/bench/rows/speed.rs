@@ -8,24 +8,32 @@ use crate::tenant::Behaviour;
 
 use super::{Outcome, Ratio, Row, Verdict, median};
 
-/// One user, 64 connections kept open.
+/// What passes untouched: nothing is looked for in answers.
+const BARE: &str = "guard = \"off\"\nrewrite = \"off\"\n";
+
+/// One user, 64 connections kept open: as it is by default, untouched, and with links in bodies pointed back.
 pub fn hot(rig: &Rig) -> Outcome {
-    against_floor(rig, "hot", 1.20, |_| {})
+    let mut rows = against_floor(rig, "hot", (1.30, ""), |_| {})?;
+    if !rig.options.noise {
+        rows.extend(against_floor(rig, "hot, bare", (1.20, BARE), |_| {})?);
+        rows.extend(against_floor(rig, "hot, json", (1.30, "rewrite = \"json\"\n"), |_| {})?);
+    }
+    Ok(rows)
 }
 
 /// A new connection for each request.
 pub fn newconn(rig: &Rig) -> Outcome {
-    against_floor(rig, "newconn", 1.20, |spec| spec.fresh = true)
+    against_floor(rig, "newconn", (1.20, BARE), |spec| spec.fresh = true)
 }
 
 /// Callers that speak HTTP/2.
 pub fn h2(rig: &Rig) -> Outcome {
-    against_floor(rig, "h2", 1.20, |spec| (spec.connections, spec.streams) = (8, 8))
+    against_floor(rig, "h2", (1.20, BARE), |spec| (spec.connections, spec.streams) = (8, 8))
 }
 
-fn against_floor(rig: &Rig, name: &str, limit: f64, shape: impl Fn(&mut Spec)) -> Outcome {
+fn against_floor(rig: &Rig, name: &str, (limit, lines): (f64, &str), shape: impl Fn(&mut Spec)) -> Outcome {
     rig.tenant_behaves(&Behaviour::default());
-    let (ours, floor) = (rig.ours(), rig.floor());
+    let (ours, floor) = (rig.ours_with(lines), rig.floor());
     let side = |server| Side::new(rig, server, &shape);
     Ok(vec![turns(rig, &side(&ours), &side(&floor))?.row(name, limit)])
 }
