@@ -22,6 +22,7 @@ pub const PREFIX: &str = "/proxy/";
 pub struct Provider {
     name: Arc<str>,
     connection: Arc<str>,
+    reads_bodies: bool,
     settings: config::Provider,
 }
 
@@ -62,10 +63,11 @@ impl Provider {
         &self.settings.auth_prefix
     }
 
-    /// Whether the bodies of its answers are read, for links or for parameters that are not for callers.
+    /// Whether the bodies of its answers are read: for links, for parameters that are not for callers, or for what they say
+    /// of the token.
     #[must_use]
     pub fn reads_bodies(&self) -> bool {
-        self.settings.rewrite == config::Rewrite::Json || !self.settings.secret_params.is_empty()
+        self.reads_bodies
     }
 
     /// Headers that are set when the caller sent none of that name.
@@ -162,9 +164,14 @@ impl Providers {
         for (name, settings) in &config.providers {
             let name: Arc<str> = Arc::from(name.as_str());
             let connection = Arc::from(settings.connection.as_str());
-            let provider = Arc::new(Provider { name: Arc::clone(&name), connection, settings: settings.clone() });
-            if let Some(host) = &settings.host {
-                by_host.insert(host.clone(), Arc::clone(&provider));
+            let reads_bodies = settings.rewrite == config::Rewrite::Json
+                || !settings.secret_params.is_empty()
+                || settings.expired_when.iter().any(|rule| rule.json.is_some());
+            let settings = settings.clone();
+            let host = settings.host.clone();
+            let provider = Arc::new(Provider { name: Arc::clone(&name), connection, reads_bodies, settings });
+            if let Some(host) = host {
+                by_host.insert(host, Arc::clone(&provider));
             }
             by_name.insert(name, provider);
         }

@@ -129,4 +129,8 @@ async fn a_token_that_is_dead_in_the_providers_own_words_is_replaced_and_one_tha
     rig.tenant.with_user(ALICE, |user| user.vault = vec![Vaulted::new("slack", "1", "tok-new")]);
     assert_eq!(rig.get("/proxy/slack/users.info").await.text(), r#"{"ok":true}"#, "the caller noticed");
     assert_eq!(upstream.tokens(), ["tok-old", "tok-old", "tok-new"]);
+    let headers = [("accept-encoding", "gzip, br")];
+    assert_eq!(rig.get_with("/proxy/slack/users.info", &headers).await.status, 200);
+    let asked = upstream.requests().iter().map(|request| request.all("accept-encoding")).collect::<Vec<_>>();
+    assert_eq!(asked.last().map(String::as_str), Some("identity"), "what is compressed cannot be read");
 }
