@@ -58,7 +58,8 @@ impl Encoding {
                 break;
             }
         };
-        for piece in pieces {
+        // To compress nothing is an error to some encoders.
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
             let mut input = PartialBuffer::new(*piece);
             take(&mut |output| {
                 encoder.encode(&mut input, output).unwrap();
