@@ -44,7 +44,10 @@ impl Relay {
     }
 
     pub(super) fn edit(&mut self, edit: Box<dyn Edit>) {
-        self.edited = Some(Box::new(Edited::new(edit)));
+        // Of an empty body nobody asks for the end.
+        if !self.is_read() {
+            self.edited = Some(Box::new(Edited::new(edit)));
+        }
     }
 
     /// The next frame for the caller.

@@ -174,10 +174,16 @@ async fn connections_to_a_provider_are_used_again() {
     let mut stage = stage().await;
     let mut caller = stage.caller("GET /0", "", "").await;
     let mut provider = stage.connections.next().await;
-    for number in 0..5 {
+    for number in 0..6 {
         assert!(provider.head().await.starts_with(&format!("GET /{number} ")));
-        provider.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-        assert_eq!(caller.answer("GET").await.text(), "ok");
+        // With a length, in chunks, and with nothing in it.
+        let (answer, text) = match number % 3 {
+            0 => ("content-length: 2\r\n\r\nok", "ok"),
+            1 => ("transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "ok"),
+            _ => ("content-length: 0\r\n\r\n", ""),
+        };
+        provider.send(format!("HTTP/1.1 200 OK\r\n{answer}")).await;
+        assert_eq!(caller.answer("GET").await.text(), text);
         caller.send(head(&stage.rig, &format!("GET /proxy/github/{}", number + 1), "")).await;
     }
     assert!(stage.connections.is_empty());
