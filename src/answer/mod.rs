@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hyper::http::Method;
 use hyper::http::response::Parts;
@@ -30,9 +31,13 @@ pub struct WayBack {
     guard: GuardMode,
     /// Those of the tokens that were used last: to make one takes longer than to look an answer through with it.
     guards: Bounded<Box<[u8]>, Arc<Guard>, RandomState>,
+    /// Counts guards that were made.
+    made: AtomicU32,
     alarm: Alarm,
 }
 
+/// Of so many guards that are made, one is kept.
+const KEPT_ONE_IN: u32 = 8;
 /// A guard takes some five times its token's length.
 const GUARDS_MAX: usize = 4096;
 
@@ -47,7 +52,7 @@ impl WayBack {
             let parameters = Parameters::new(&provider.secret_params);
             let alarm = alarm(&name, metrics);
             let guards = Bounded::new(GUARDS_MAX, RandomState::new());
-            Some((name, Self { links, parameters, guard: provider.guard, guards, alarm }))
+            Some((name, Self { links, parameters, guard: provider.guard, guards, made: AtomicU32::new(0), alarm }))
         };
         links.into_iter().filter_map(way_back).collect()
     }
@@ -76,7 +81,10 @@ impl WayBack {
             Some(guard) => guard,
             None => {
                 let guard = Arc::new(Guard::new(token)?);
-                self.guards.insert(Box::from(token), Arc::clone(&guard));
+                // Not each: where there are more tokens than are kept, they would only drive each other out.
+                if self.made.fetch_add(1, Ordering::Relaxed).is_multiple_of(KEPT_ONE_IN) {
+                    self.guards.insert(Box::from(token), Arc::clone(&guard));
+                }
                 guard
             }
         };
