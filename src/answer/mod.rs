@@ -14,6 +14,7 @@ use crate::bounded::Bounded;
 use crate::config::{Config, GuardMode};
 use crate::telemetry::metrics::Metrics;
 
+mod decoder;
 mod guard;
 mod links;
 pub mod verdict;

@@ -11,7 +11,6 @@ use self::form::Form;
 use self::scan::{Findings, Probe};
 
 mod alarm;
-mod decoder;
 mod form;
 mod headers;
 mod parameters;
@@ -19,10 +18,8 @@ mod plain;
 mod plan;
 mod scan;
 mod watch;
-mod zstd;
 
 pub use alarm::{Alarm, Finding};
-pub use decoder::Coding;
 pub use parameters::Parameters;
 pub use plan::Plan;
 

@@ -7,7 +7,8 @@ use hyper::http::{Method, StatusCode, response};
 
 use super::plain::Plain;
 use super::watch::Watch;
-use super::{Alarm, Coding, Guard};
+use super::{Alarm, Guard};
+use crate::answer::decoder::Coding;
 use crate::body::Edit;
 use crate::config::GuardMode;
 

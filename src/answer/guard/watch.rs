@@ -6,8 +6,8 @@ use std::sync::Arc;
 use hyper::body::Bytes;
 use hyper::http::HeaderMap;
 
-use super::decoder::{Coding, Decoder};
 use super::{Alarm, Finding, Guard};
+use crate::answer::decoder::{Coding, Decoder};
 use crate::body::{Cut, Edit};
 
 /// Room for what is decoded at a time.

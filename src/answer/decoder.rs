@@ -4,7 +4,9 @@ use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
 use compression_codecs::zstd::params::DParameter;
 use compression_codecs::{BrotliDecoder, DecodeV2, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 
-use super::zstd::Parts;
+mod zstd;
+
+use zstd::Parts;
 
 /// How a body is compressed (RFC 9110 §8.4.1, RFC 7932, RFC 8878).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,18 +31,18 @@ const STEP: usize = 512;
 
 /// It cannot be decoded.
 #[derive(Debug)]
-pub(super) struct Unreadable;
+pub struct Unreadable;
 
 /// What comes next of a compressed body.
-pub(super) struct Step {
+pub struct Step {
     /// How many bytes it has.
-    pub(super) length: usize,
+    pub length: usize,
     /// Whether all that they and those before them can tell has been decoded behind them.
-    pub(super) is_complete: bool,
+    pub is_complete: bool,
 }
 
 /// Decodes one body.
-pub(super) struct Decoder {
+pub struct Decoder {
     coding: Coding,
     codec: Option<Box<dyn DecodeV2 + Send>>,
     parts: Parts,
@@ -62,12 +64,12 @@ enum At {
 }
 
 impl Decoder {
-    pub(super) fn new(coding: Coding) -> Self {
+    pub fn new(coding: Coding) -> Self {
         Self { coding, codec: None, parts: Parts::default(), at: At::Start, is_full: false }
     }
 
     /// How much of `input` to decode next.
-    pub(super) fn step(&mut self, input: &[u8]) -> Result<Step, Unreadable> {
+    pub fn step(&mut self, input: &[u8]) -> Result<Step, Unreadable> {
         match self.coding {
             Coding::Zstd => {
                 let (length, is_complete) = self.parts.next(input).map_err(|_| Unreadable)?;
@@ -83,7 +85,7 @@ impl Decoder {
 
     /// Decodes from `input`, which it shortens, into `output`, and says how many bytes that gave. To be called until
     /// [`Decoder::wants_more`].
-    pub(super) fn decode(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<usize, Unreadable> {
+    pub fn decode(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<usize, Unreadable> {
         if let Some(first) = input.first() {
             self.begin(*first)?;
         }
@@ -113,7 +115,7 @@ impl Decoder {
     }
 
     /// Whether all of the input was decoded and all that it gave was handed out.
-    pub(super) fn wants_more(&self, input: &[u8]) -> bool {
+    pub fn wants_more(&self, input: &[u8]) -> bool {
         input.is_empty() && !self.is_full
     }
 
