@@ -17,7 +17,7 @@ mod relay;
 mod upload;
 
 pub use ahead::Ahead;
-pub use edit::{Cut, Edit, chain};
+pub use edit::{Cut, Edit, Edited};
 pub use kept::Kept;
 pub use upload::{RequestBody, Upload};
 
@@ -92,7 +92,7 @@ impl Body {
 
     /// The same, edited on its way.
     #[must_use]
-    pub fn edited(mut self, edit: Option<Box<dyn Edit>>) -> Self {
+    pub fn edited(mut self, edit: Option<Box<Edited>>) -> Self {
         if let (Content::Relayed(relay), Some(edit)) = (&mut self.content, edit) {
             relay.edit(edit);
         }

@@ -4,6 +4,8 @@ use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
 use compression_codecs::zstd::params::DParameter;
 use compression_codecs::{BrotliDecoder, DecodeV2, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 
+#[cfg(test)]
+pub mod encoding;
 mod zstd;
 
 use zstd::Parts;
@@ -117,6 +119,18 @@ impl Decoder {
     /// Whether all of the input was decoded and all that it gave was handed out.
     pub fn wants_more(&self, input: &[u8]) -> bool {
         input.is_empty() && !self.is_full
+    }
+
+    /// Whether the body may end here: a stream has ended, or none has begun. To be asked when all of it was decoded.
+    pub fn may_end(&mut self) -> bool {
+        match &mut self.codec {
+            // Who has just filled the room up may not have seen the end behind it.
+            Some(codec) if self.at == At::Stream => {
+                let mut more = [0; 1];
+                codec.finish(&mut WriteBuffer::new_initialized(&mut more)).unwrap_or(false)
+            }
+            Some(_) | None => true,
+        }
     }
 
     /// Begins a stream if one begins with `first`.

@@ -6,35 +6,51 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hyper::http::Method;
+use hyper::http::header::{self, HeaderMap, HeaderName};
 use hyper::http::response::Parts;
+use hyper::http::{Method, StatusCode};
 
-use crate::body::{self, Edit};
+use crate::body::Edited;
 use crate::bounded::Bounded;
 use crate::config::{Config, GuardMode};
 use crate::telemetry::metrics::Metrics;
 
+mod content;
 mod decoder;
+mod expansion;
 mod guard;
 mod links;
+mod unpack;
 pub mod verdict;
 
 pub use links::Door;
 
-use guard::{Alarm, Finding, Guard, Parameters, Plan};
+use content::{Codings, Content, Kind};
+use guard::{Alarm, Fields, Finding, Guard, Guarded, Parameters};
 use links::Links;
+use unpack::Unpack;
 
 /// What is done to the answers of one provider on their way back.
 pub struct WayBack {
     links: Links,
     /// Parameters of URLs that are not for callers.
     parameters: Option<Parameters>,
+    /// Members of JSON objects that are not for callers.
+    fields: Option<Fields>,
     guard: GuardMode,
     /// Those of the tokens that were used last: to make one takes longer than to look an answer through with it.
     guards: Bounded<Box<[u8]>, Arc<Guard>, RandomState>,
     /// Counts guards that were made.
     made: AtomicU32,
     alarm: Alarm,
+}
+
+/// Which edits the contents of an answer want, whether they come with it or not.
+#[derive(Clone, Copy)]
+struct Wanted {
+    parameters: bool,
+    fields: bool,
+    links: bool,
 }
 
 /// Of so many guards that are made, one is kept.
@@ -50,31 +66,85 @@ impl WayBack {
         let links = Links::of_each(&config.providers, public_url);
         let way_back = |(name, links): (String, Links)| {
             let provider = config.providers.get(&name)?;
-            let parameters = Parameters::new(&provider.secret_params);
-            let alarm = alarm(&name, metrics);
-            let guards = Bounded::new(GUARDS_MAX, RandomState::new());
-            Some((name, Self { links, parameters, guard: provider.guard, guards, made: AtomicU32::new(0), alarm }))
+            let way_back = Self {
+                links,
+                parameters: Parameters::new(&provider.secret_params),
+                fields: Fields::new(&provider.secret_fields),
+                guard: provider.guard,
+                guards: Bounded::new(GUARDS_MAX, RandomState::new()),
+                made: AtomicU32::new(0),
+                alarm: alarm(&name, metrics),
+            };
+            Some((name, way_back))
         };
         links.into_iter().filter_map(way_back).collect()
     }
 
     /// Makes the head of an answer to a `method` request right for a caller who came by `door`, in place. `token` is what
     /// was sent with the request, without its prefix. Gives what is to be done to the body, if anything is.
-    pub fn edit(&self, (door, method): (Door, &Method), token: &[u8], head: &mut Parts) -> Option<Box<dyn Edit>> {
-        let plan = Plan::of(head, method, self.guard);
-        let removal = self.parameters.as_ref().and_then(|parameters| {
+    pub fn edit(&self, (door, method): (Door, &Method), token: &[u8], head: &mut Parts) -> Option<Box<Edited>> {
+        let mut content = Content::of(head, method);
+        let wanted = self.wanted(&content, head.status);
+        if let Some(parameters) = &self.parameters {
             parameters.remove_from_headers(&mut head.headers);
-            parameters.edit(head, method)
-        });
-        if removal.is_some() {
-            links::fit_rewritten(&mut head.headers);
         }
-        let links = self.links.apply(door, method, head).map(|links| Box::new(links) as Box<dyn Edit>);
-        // Last: whatever was made of the answer, the token is not in it.
-        body::chain([removal, links, self.guarded(plan, token, head)].into_iter().flatten())
+        self.links.point_back(door, &mut head.headers);
+        let unpack = self.unpack(wanted, &mut content, &mut head.headers);
+        let guarded = self.guarded(&content, token, &mut head.headers);
+        let wanted = if content.is_here { wanted } else { Wanted::NOTHING };
+        if !wanted.anything() && guarded.is_none() {
+            return None;
+        }
+        let parameters = self.parameters.as_ref().filter(|_| wanted.parameters).map(Parameters::removal);
+        let fields = self.fields.as_ref().filter(|_| wanted.fields).map(Fields::mask);
+        let links = wanted.links.then(|| self.links.body(door));
+        // The guard is last: whatever was made of the answer, the token is not in it.
+        Some(match (unpack, parameters, fields) {
+            (None, None, None) => match links {
+                None => Edited::boxed(guarded),
+                links => Edited::boxed((links, guarded)),
+            },
+            (unpack, parameters, fields) => Edited::boxed(((unpack, parameters), ((fields, links), guarded))),
+        })
     }
 
-    fn guarded(&self, plan: Plan, token: &[u8], head: &mut Parts) -> Option<Box<dyn Edit>> {
+    fn wanted(&self, content: &Content, status: StatusCode) -> Wanted {
+        if content.codings == Codings::Uncovered || content.is_piece {
+            return Wanted::NOTHING;
+        }
+        // It updates the headers of an answer that the client has, and need not say what that is.
+        let is_untold = status == StatusCode::NOT_MODIFIED && content.kind == Kind::Untold;
+        let told = Content { kind: if is_untold { Kind::Json } else { content.kind }, ..*content };
+        Wanted {
+            parameters: self.parameters.is_some() && content.is_text(),
+            fields: self.fields.is_some() && content.is_text(),
+            links: self.links.are_in(&told),
+        }
+    }
+
+    /// Makes the headers fit a body that is edited: what is edited comes without a coding, its length and its digests are
+    /// others, and pieces of it are not to be had. The `ETag` stays: the editing is deterministic, and conditional requests
+    /// go on working.
+    fn unpack(&self, wanted: Wanted, content: &mut Content, headers: &mut HeaderMap) -> Option<Unpack> {
+        let coding = match content.codings {
+            Codings::One(coding) if wanted.anything() => Some(coding),
+            Codings::One(_) | Codings::None | Codings::Uncovered => None,
+        };
+        if coding.is_some() {
+            headers.remove(header::CONTENT_ENCODING);
+            content.codings = Codings::None;
+        }
+        if wanted.anything() {
+            without(headers, &DIGESTS);
+        }
+        // What is masked keeps its length.
+        if coding.is_some() || wanted.parameters || wanted.links {
+            without(headers, &[header::CONTENT_LENGTH, header::ACCEPT_RANGES]);
+        }
+        coding.filter(|_| content.is_here).map(|coding| Unpack::new(coding, &self.alarm))
+    }
+
+    fn guarded(&self, content: &Content, token: &[u8], headers: &mut HeaderMap) -> Option<Guarded> {
         if self.guard == GuardMode::Off {
             return None;
         }
@@ -89,10 +159,32 @@ impl WayBack {
                 guard
             }
         };
-        if guard.mask_headers(&mut head.headers) > 0 {
+        if guard.mask_headers(headers) > 0 {
             (self.alarm)(Finding::Header);
         }
-        plan.edit(&guard, &self.alarm)
+        Guarded::new(content, &guard, &self.alarm)
+    }
+}
+
+impl Wanted {
+    const NOTHING: Self = Self { parameters: false, fields: false, links: false };
+
+    fn anything(self) -> bool {
+        self.parameters || self.fields || self.links
+    }
+}
+
+/// RFC 9530 and what was in use before it.
+const DIGESTS: [HeaderName; 4] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
+
+fn without(headers: &mut HeaderMap, names: &[HeaderName]) {
+    for name in names {
+        headers.remove(name);
     }
 }
 
@@ -109,3 +201,6 @@ fn alarm(provider: &str, metrics: &Metrics) -> Alarm {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

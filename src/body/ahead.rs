@@ -39,6 +39,11 @@ impl Ahead {
         self.frames.pop_front()
     }
 
+    /// Takes back what was read first.
+    pub(super) fn put_back(&mut self, frame: Result<Frame<Bytes>, hyper::Error>) {
+        self.frames.push_front(frame);
+    }
+
     /// Whether nothing is left of it.
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty()

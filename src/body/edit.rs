@@ -22,33 +22,43 @@ pub trait Edit: Send {
     fn trailers(&mut self, _trailers: &mut HeaderMap) {}
 }
 
-/// One edit after the other; `None` if there is none.
-pub fn chain(edits: impl Iterator<Item = Box<dyn Edit>>) -> Option<Box<dyn Edit>> {
-    let then = |first: Box<dyn Edit>, second: Box<dyn Edit>| Box::new(Chain { first, second }) as Box<dyn Edit>;
-    edits.reduce(then)
-}
-
-struct Chain {
-    first: Box<dyn Edit>,
-    second: Box<dyn Edit>,
-}
-
-impl Edit for Chain {
+/// Where there is no edit, everything goes on as it came.
+impl<E: Edit> Edit for Option<E> {
     fn push(&mut self, chunk: Bytes) -> Result<Bytes, Cut> {
-        let bytes = self.first.push(chunk)?;
-        if bytes.is_empty() { Ok(bytes) } else { self.second.push(bytes) }
+        match self {
+            Some(edit) => edit.push(chunk),
+            None => Ok(chunk),
+        }
     }
 
     fn end(&mut self) -> Result<Bytes, Cut> {
-        let last = self.first.end()?;
-        let bytes = if last.is_empty() { last } else { self.second.push(last)? };
-        let end = self.second.end()?;
+        self.as_mut().map_or(Ok(Bytes::new()), Edit::end)
+    }
+
+    fn trailers(&mut self, trailers: &mut HeaderMap) {
+        if let Some(edit) = self {
+            edit.trailers(trailers);
+        }
+    }
+}
+
+/// One edit after the other.
+impl<First: Edit, Second: Edit> Edit for (First, Second) {
+    fn push(&mut self, chunk: Bytes) -> Result<Bytes, Cut> {
+        let bytes = self.0.push(chunk)?;
+        if bytes.is_empty() { Ok(bytes) } else { self.1.push(bytes) }
+    }
+
+    fn end(&mut self) -> Result<Bytes, Cut> {
+        let last = self.0.end()?;
+        let bytes = if last.is_empty() { last } else { self.1.push(last)? };
+        let end = self.1.end()?;
         Ok(if bytes.is_empty() { end } else { [bytes, end].concat().into() })
     }
 
     fn trailers(&mut self, trailers: &mut HeaderMap) {
-        self.first.trailers(trailers);
-        self.second.trailers(trailers);
+        self.0.trailers(trailers);
+        self.1.trailers(trailers);
     }
 }
 
@@ -56,12 +66,12 @@ impl Edit for Chain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut;
 
-/// A body that is edited.
-pub(super) struct Edited {
-    edit: Box<dyn Edit>,
+/// What is to be done to a body, and how far that has come. In one box, whatever the edit is.
+pub struct Edited<E: ?Sized = dyn Edit> {
     /// What comes behind the bytes that were kept back.
     last: Option<Frame<Bytes>>,
     has_ended: bool,
+    edit: E,
 }
 
 /// What a frame has become.
@@ -83,11 +93,15 @@ impl Step {
     }
 }
 
-impl Edited {
-    pub(super) fn new(edit: Box<dyn Edit>) -> Self {
-        Self { edit, last: None, has_ended: false }
+impl<E: Edit + 'static> Edited<E> {
+    /// At the beginning of a body.
+    #[must_use]
+    pub fn boxed(edit: E) -> Box<Edited> {
+        Box::new(Self { edit, last: None, has_ended: false })
     }
+}
 
+impl Edited {
     /// What waits to go on before anything more is read.
     pub(super) fn waiting(&mut self) -> Option<Step> {
         let last = self.last.take().map(Step::Frame);
@@ -161,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_back_comes_before_the_trailers_and_the_end() {
-        let mut edited = Edited::new(Box::new(Keep(Vec::new())));
+        let mut edited = Edited::boxed(Keep(Vec::new()));
         assert!(matches!(edited.take(Some(Frame::data(Bytes::from_static(b"a")))), Ok(Step::Wait)));
         assert!(matches!(edited.take(Some(Frame::data(Bytes::from_static(b"b")))), Ok(Step::Wait)));
         let trailers = Frame::trailers(HeaderMap::new());
@@ -175,7 +189,7 @@ mod tests {
 
     #[test]
     fn behind_the_last_frame_comes_what_was_kept_back_at_once() {
-        let mut edited = Edited::new(Box::new(Keep(Vec::new())));
+        let mut edited = Edited::boxed(Keep(Vec::new()));
         assert!(matches!(edited.take(Some(Frame::data(Bytes::from_static(b"a")))), Ok(Step::Wait)));
         let Ok(step) = edited.take_last(Frame::data(Bytes::from_static(b"b"))) else { panic!("it was cut") };
         assert_eq!(step.frame().unwrap().into_data().unwrap(), "ab");
@@ -184,16 +198,14 @@ mod tests {
 
     #[test]
     fn what_the_first_of_two_keeps_back_goes_through_the_second() {
-        let two: [Box<dyn Edit>; 2] = [Box::new(Keep(Vec::new())), Box::new(Keep(Vec::new()))];
-        let mut chained = chain(two.into_iter()).unwrap();
-        assert_eq!(chained.push(Bytes::from_static(b"a")), Ok(Bytes::new()));
-        assert_eq!(chained.end(), Ok(Bytes::from_static(b"a")));
-        assert!(chain(std::iter::empty()).is_none());
+        let mut two = (Keep(Vec::new()), (None::<Keep>, Some(Keep(Vec::new()))));
+        assert_eq!(two.push(Bytes::from_static(b"a")), Ok(Bytes::new()));
+        assert_eq!(two.end(), Ok(Bytes::from_static(b"a")));
     }
 
     #[test]
     fn a_cut_is_a_cut() {
-        let mut edited = Edited::new(Box::new(Keep(Vec::new())));
+        let mut edited = Edited::boxed(Keep(Vec::new()));
         assert!(matches!(edited.take(Some(Frame::data(Bytes::from_static(b"x")))), Err(Cut)));
     }
 }

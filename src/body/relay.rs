@@ -1,14 +1,17 @@
 //! A provider's body on its way to the caller.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
 use super::edit::{Edited, Step};
-use super::{Ahead, AtEnd, BodyError, Cut, Edit, StripTrailers};
+use super::{Ahead, AtEnd, BodyError, Cut, StripTrailers};
+
+/// So long a body may be edited at once, in bytes.
+const SMALL: u64 = 64 * 1024;
 
 /// A provider's body, and what is done with it.
 pub(super) struct Relay {
@@ -20,6 +23,8 @@ pub(super) struct Relay {
     strip: StripTrailers,
     broken: Option<BodyError>,
     edited: Option<Box<Edited>>,
+    /// What has become of a body that was edited at once.
+    settled: Option<Result<Frame<Bytes>, Cut>>,
 }
 
 /// Notices that nothing moves. The timer is made when there is something to wait for, and not moved at each byte: when
@@ -40,13 +45,42 @@ impl Relay {
         strip: StripTrailers,
     ) -> Self {
         let idle = Idle { patience, timer: None, moved: true };
-        Self { ahead, incoming, waiting, idle, strip, broken: None, edited: None }
+        Self { ahead, incoming, waiting, idle, strip, broken: None, edited: None, settled: None }
     }
 
-    pub(super) fn edit(&mut self, edit: Box<dyn Edit>) {
+    /// Has it edited: at once, if all of it has come with its head, as small ones do. Its length can be told then, and head
+    /// and body leave in one piece.
+    pub(super) fn edit(&mut self, mut edited: Box<Edited>) {
         // Of an empty body nobody asks for the end.
-        if !self.is_read() {
-            self.edited = Some(Box::new(Edited::new(edit)));
+        if self.is_read() {
+            return;
+        }
+        if let Some(whole) = self.whole() {
+            self.settled = edited.take_last(whole).map(Step::frame).transpose();
+        }
+        self.edited = Some(edited);
+    }
+
+    /// The whole body, if it is small and there.
+    fn whole(&mut self) -> Option<Frame<Bytes>> {
+        if self.size_hint().exact().is_none_or(|length| length > SMALL) {
+            return None;
+        }
+        let read = self.ahead.as_mut().and_then(|ahead| ahead.next());
+        let frame = match read {
+            Some(frame) => frame,
+            // Nobody is woken by what comes later: whoever sends the answer asks again.
+            None => match Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Some(frame)) => frame,
+                Poll::Ready(None) | Poll::Pending => return None,
+            },
+        };
+        match frame {
+            Ok(frame) if self.is_read() => Some(frame),
+            frame => {
+                self.ahead.get_or_insert_default().put_back(frame);
+                None
+            }
         }
     }
 
@@ -57,6 +91,11 @@ impl Relay {
         }
         if self.edited.is_none() {
             return self.poll_provider(context);
+        }
+        match self.settled.take() {
+            Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+            Some(Err(Cut)) => return self.break_off(BodyError::Cut, context),
+            None => {}
         }
         loop {
             if let Some(step) = self.edited.as_mut().and_then(|edited| edited.waiting()) {
@@ -121,7 +160,7 @@ impl Relay {
 
     pub(super) fn is_over(&self) -> bool {
         match &self.edited {
-            Some(edited) => edited.is_over(),
+            Some(edited) => edited.is_over() && self.settled.is_none(),
             None => self.is_read(),
         }
     }
@@ -132,6 +171,9 @@ impl Relay {
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
+        if let Some(Ok(frame)) = &self.settled {
+            return SizeHint::with_exact(frame.data_ref().map_or(0, |bytes| bytes.len() as u64));
+        }
         match (&self.edited, &self.ahead) {
             (None, None) => self.incoming.size_hint(),
             (None, Some(ahead)) => {
@@ -172,7 +214,7 @@ mod tests {
     async fn silence_counts_while_somebody_waits_and_not_while_the_caller_takes_its_time() {
         let patience = Duration::from_millis(20);
         let mut idle = Idle { patience, timer: None, moved: true };
-        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut context = Context::from_waker(Waker::noop());
         assert!(idle.poll_silence(&mut context).is_pending());
         tokio::time::sleep(patience * 5).await;
         idle.moved = true;

@@ -186,8 +186,12 @@ pub struct Provider {
     pub rewrite: Rewrite,
     /// Whether answers are searched for the injected token.
     pub guard: GuardMode,
+    /// Paths at which strings of its JSON bodies lead into the provider without naming its host.
+    pub rewrite_paths: Vec<String>,
     /// Query parameters that are taken out of the URLs in its answers: they carry a token.
     pub secret_params: Vec<String>,
+    /// Members of JSON objects whose values are masked in its answers: they are tokens.
+    pub secret_fields: Vec<String>,
     /// Which of the tenant's worlds holds its tokens.
     pub source: Source,
     /// How its tokens are renewed, if they are renewed here.

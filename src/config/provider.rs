@@ -108,7 +108,9 @@ fn provider(
     let expired_when = expired_when(&mut table);
     let rewrite = table.or("rewrite", Rewrite::Headers, text(rewrite));
     let guard = table.or("guard", GuardMode::On, text(guard_mode));
+    let rewrite_paths = rewrite_paths(&mut table, rewrite, base_url.as_ref());
     let secret_params = table.list("secret_params", text(token)).unwrap_or_default();
+    let secret_fields = table.list("secret_fields", text(token)).unwrap_or_default();
     // What its connection says is settled when all tables are read.
     let Settled { source, renewal } = Settled::default();
     table.refuse_rest();
@@ -125,8 +127,10 @@ fn provider(
         headers,
         expired_when,
         rewrite,
+        rewrite_paths,
         guard,
         secret_params,
+        secret_fields,
         source,
         renewal,
     })
@@ -197,6 +201,27 @@ fn rewrite(text: &str) -> Result<Rewrite, Invalid> {
         "headers" => Ok(Rewrite::Headers),
         "json" => Ok(Rewrite::Json),
         _ => Err(Invalid::value("must be \"off\", \"headers\" or \"json\"")),
+    }
+}
+
+fn rewrite_paths(table: &mut Table<'_, '_>, rewrite: Rewrite, base_url: Option<&BaseUrl>) -> Vec<String> {
+    let base = base_url.map_or("", |base_url| &base_url.path);
+    let paths = table.list("rewrite_paths", text(|path| rewrite_path(path, base))).unwrap_or_default();
+    if rewrite != Rewrite::Json && table.says("rewrite_paths") {
+        table.fault("rewrite_paths", Invalid::conflict("has no effect without `rewrite = \"json\"`"));
+    }
+    paths
+}
+
+/// A bare `/` is the beginning of too much that is no link.
+fn rewrite_path(path: &str, base: &str) -> Result<String, Invalid> {
+    let is_path = path.starts_with('/') && !path.ends_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_path || path.contains(['?', '#', '"', '\\', '%']) {
+        return Err(Invalid::value("must be a path of a segment or more").hint("such as \"/services/data\""));
+    }
+    match path.strip_prefix(base) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => Ok(path.to_owned()),
+        _ => Err(Invalid::conflict("must lie under the path of `base_url`")),
     }
 }
 

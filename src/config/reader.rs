@@ -187,6 +187,11 @@ impl<'r, 'a> Table<'r, 'a> {
         [self.own, self.preset].into_iter().flatten().any(|table| table.contains_key(key))
     }
 
+    /// Whether the file itself says something about `key`.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.own.is_some_and(|table| table.contains_key(key))
+    }
+
     /// The value of `key` as it stands. Every look at a key comes through here and makes it a known one.
     pub(super) fn item(&mut self, key: &'static str) -> Option<Item<'r>> {
         self.ask(key);

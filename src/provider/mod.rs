@@ -166,6 +166,7 @@ impl Providers {
             let connection = Arc::from(settings.connection.as_str());
             let reads_bodies = settings.rewrite == config::Rewrite::Json
                 || !settings.secret_params.is_empty()
+                || !settings.secret_fields.is_empty()
                 || settings.expired_when.iter().any(|rule| rule.json.is_some());
             let settings = settings.clone();
             let host = settings.host.clone();

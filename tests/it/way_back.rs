@@ -108,6 +108,69 @@ async fn compressed_text_with_the_token_in_it_is_cut_before_the_token() {
     assert!(metrics.contains("idp_proxy_leaks_total{provider=\"github\",place=\"compressed\"} 1\n"), "{metrics}");
 }
 
+/// gzip with one stored block (RFC 1951 §3.2.4): the text stands in it as it is.
+fn gzip(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap();
+    let mut body = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    body.extend(length.to_le_bytes());
+    body.extend((!length).to_le_bytes());
+    body.extend(text.as_bytes());
+    let mut sum = !0_u32;
+    for byte in text.bytes() {
+        sum ^= u32::from(byte);
+        for _ in 0..8 {
+            sum = sum >> 1 ^ if sum & 1 == 1 { 0xedb8_8320 } else { 0 };
+        }
+    }
+    body.extend((!sum).to_le_bytes());
+    body.extend(u32::from(length).to_le_bytes());
+    body
+}
+
+#[tokio::test]
+async fn an_edited_body_comes_without_its_coding_and_tells_its_length() {
+    let (rig, upstream) = provider_with(GITHUB, |request: &Recorded| {
+        let text = format!(r#"{{"url":"http://{}/x"}}"#, request.all("host"));
+        let body = if request.target == "/broken" { gzip(&text)[..40].to_vec() } else { gzip(&text) };
+        let answer = Response::builder().header("content-type", "application/json").header("content-encoding", "gzip");
+        answer.header("etag", "\"v1\"").body(Bytes::from(body)).unwrap()
+    })
+    .await;
+    let answer = rig.get_with("/proxy/github/x", &[("accept-encoding", "gzip")]).await;
+    let expected = format!(r#"{{"url":"http://{}/proxy/github/x"}}"#, rig.address());
+    assert_eq!(answer.text(), expected);
+    assert_eq!((answer.header("content-encoding"), answer.header("etag")), (None, Some("\"v1\"")));
+    // All of it came with its head.
+    assert_eq!(answer.header("content-length"), Some(expected.len().to_string().as_str()));
+    assert_eq!(upstream.only().all("accept-encoding"), "identity", "it was asked for uncompressed all the same");
+    // What breaks off is cut, and not rounded off.
+    let mut caller = Wire::to(&rig.address()).await;
+    caller.send(wire::head(&rig, "GET /proxy/github/broken", "")).await;
+    let received = String::from_utf8_lossy(&caller.rest().await).into_owned();
+    assert!(received.starts_with("HTTP/1.1 200") && !received.ends_with("0\r\n\r\n"), "{received}");
+}
+
+#[tokio::test]
+async fn tokens_of_others_in_a_body_are_masked_where_the_preset_says_so() {
+    let pages = r#"{"data":[{"access_token":"EAApage1","id":"1"},{"access_token":"EAApage2","id":"2"}]}"#;
+    let upstream = Upstream::recording(move |_| json(pages.to_owned())).await;
+    let rig = rig()
+        .provider_at("facebook", &upstream.base_url(), "source = \"token_vault\"")
+        .provider_at("pages", &upstream.base_url(), "source = \"token_vault\"\nsecret_fields = []")
+        .start()
+        .await;
+    for provider in ["facebook", "pages"] {
+        rig.tenant.set_purpose(provider, Purpose::Both);
+    }
+    rig.tenant.with_user(ALICE, |user| {
+        user.vault = ["facebook", "pages"].map(|name| Vaulted::new(name, "1", "EAAtoken-of-the-user")).into();
+    });
+    let answer = rig.get("/proxy/facebook/me/accounts").await;
+    assert_eq!(answer.text(), pages.replace("EAApage1", "********").replace("EAApage2", "********"));
+    assert_eq!(answer.header("content-length"), Some(pages.len().to_string().as_str()));
+    assert_eq!(rig.get("/proxy/pages/me/accounts").await.text(), pages);
+}
+
 #[tokio::test]
 async fn a_token_that_is_dead_in_the_providers_own_words_is_replaced_and_one_that_may_not_is_not() {
     // Slack's way: status 200, and the body tells.

@@ -11,17 +11,19 @@ use self::form::Form;
 use self::scan::{Findings, Probe};
 
 mod alarm;
+mod fields;
 mod form;
+mod guarded;
 mod headers;
 mod parameters;
 mod plain;
-mod plan;
 mod scan;
 mod watch;
 
 pub use alarm::{Alarm, Finding};
+pub use fields::Fields;
+pub use guarded::Guarded;
 pub use parameters::Parameters;
-pub use plan::Plan;
 
 /// Shorter tokens are not looked for: ordinary words are as long, and an answer with every "customer" masked in it would
 /// be worth nothing. No provider's token is that short.

@@ -6,12 +6,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use hyper::http::{HeaderMap, HeaderValue, Method, StatusCode, header, response};
+use hyper::http::{HeaderMap, HeaderValue, header};
 
-use super::Plan;
 use super::form::Start;
 use crate::body::{Cut, Edit};
-use crate::config::GuardMode;
 
 /// The names of a provider's parameters that are not for its callers.
 #[derive(Clone)]
@@ -39,18 +37,15 @@ impl Parameters {
         count
     }
 
-    /// The edit that takes them out of the URLs in the body of the answer `head` to a request by `method`, where that is
-    /// whole and plain text: compressed text is to be asked for as `identity`. The body becomes shorter by what is taken.
+    /// At the beginning of a text body, out of whose URLs they are taken. The body becomes shorter by what is taken.
     #[must_use]
-    pub fn edit(&self, head: &response::Parts, method: &Method) -> Option<Box<dyn Edit>> {
-        let is_plain = Plan::of(head, method, GuardMode::On) == Plan::Plain;
-        let is_whole = head.status != StatusCode::PARTIAL_CONTENT;
-        (is_plain && is_whole).then(|| Box::new(Removal::new(self.clone())) as Box<dyn Edit>)
+    pub fn removal(&self) -> Removal {
+        Removal { parameters: self.clone(), at: At::Text, waiting: Bytes::new() }
     }
 
     /// `text` without them.
     fn without<'text>(&self, text: &'text [u8]) -> Cow<'text, [u8]> {
-        let mut removal = Removal::new(self.clone());
+        let mut removal = self.removal();
         let (edits, open) = removal.walk(text);
         let (ready, open) = text.split_at(open.min(text.len()));
         match (edited(ready, &edits), removal.rest(open)) {
@@ -90,7 +85,7 @@ enum At {
 type Change = (Range<usize>, &'static [u8]);
 
 /// Takes parameters out of a body that comes in chunks.
-struct Removal {
+pub struct Removal {
     parameters: Parameters,
     at: At,
     /// What waits for the next chunk.
@@ -98,10 +93,6 @@ struct Removal {
 }
 
 impl Removal {
-    fn new(parameters: Parameters) -> Self {
-        Self { parameters, at: At::Text, waiting: Bytes::new() }
-    }
-
     /// Finds what is to be changed in `text`, and from where on what comes next decides.
     fn walk(&mut self, text: &[u8]) -> (Vec<Change>, usize) {
         let (mut changes, mut index) = (Vec::new(), 0);
@@ -240,8 +231,6 @@ fn edited<'text>(text: &'text [u8], changes: &[Change]) -> Cow<'text, [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::http::Response;
-
     use super::*;
     use proptest::prelude::*;
 
@@ -250,8 +239,7 @@ mod tests {
     }
 
     fn removed(text: &str, size: usize) -> String {
-        let (head, ()) = Response::new(()).into_parts();
-        let mut edit = parameters().edit(&head, &Method::GET).unwrap();
+        let mut edit = parameters().removal();
         let mut out = Vec::new();
         for chunk in text.as_bytes().chunks(size) {
             out.extend(edit.push(Bytes::copy_from_slice(chunk)).unwrap());
@@ -301,17 +289,6 @@ mod tests {
         assert_eq!(parameters().remove_from_headers(&mut headers), 1);
         let values: Vec<_> = headers.values().map(|value| value.to_str().unwrap()).collect();
         assert_eq!(values, ["<https://a/?p=2>; rel=\"next\"", "<https://a/?p=9>; rel=\"last\"", "?access_token=E"]);
-    }
-
-    #[test]
-    fn a_piece_and_a_compressed_body_stay_what_they_are() {
-        let (mut head, ()) = Response::new(()).into_parts();
-        head.status = StatusCode::PARTIAL_CONTENT;
-        assert!(parameters().edit(&head, &Method::GET).is_none());
-        head.status = StatusCode::OK;
-        assert!(parameters().edit(&head, &Method::GET).is_some());
-        head.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
-        assert!(parameters().edit(&head, &Method::GET).is_none());
     }
 
     proptest! {

@@ -14,7 +14,7 @@ const MASK: u8 = b'*';
 
 /// Masks the token in a body that comes in chunks. A chunk with nothing in it goes on as it came; of one that ends with
 /// what may be the beginning of a token, that end waits.
-pub(super) struct Plain {
+pub struct Plain {
     guard: Arc<Guard>,
     alarm: Option<Alarm>,
     /// What waits for the next chunk.
@@ -24,7 +24,7 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn new(guard: Arc<Guard>, alarm: Alarm) -> Self {
+    pub(super) fn new((guard, alarm): (Arc<Guard>, Alarm)) -> Self {
         Self { guard, alarm: Some(alarm), waiting: Bytes::new(), condemned: 0 }
     }
 

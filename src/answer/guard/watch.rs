@@ -8,19 +8,14 @@ use hyper::http::HeaderMap;
 
 use super::{Alarm, Finding, Guard};
 use crate::answer::decoder::{Coding, Decoder};
+use crate::answer::expansion::Expansion;
 use crate::body::{Cut, Edit};
 
 /// Room for what is decoded at a time.
 const ROOM: usize = 16 * 1024;
 
-/// A body may be so many times longer unpacked (the text of APIs is ten or twenty times)…
-const EXPANSION_MAX: u64 = 200;
-
-/// … and any body so long: what is all the same compresses to nothing.
-const EXPANSION_FREE: u64 = 4 << 20;
-
 /// Forwards a compressed body until the token would be in it. Input whose output may begin the token waits.
-pub(super) struct Watch {
+pub struct Watch {
     guard: Arc<Guard>,
     alarm: Alarm,
     decoder: Decoder,
@@ -33,22 +28,16 @@ pub(super) struct Watch {
     /// How much of the end of the input may itself begin the token: there are places that no decoder reads.
     raw_open: usize,
     /// How long input and decoded copy are until now.
-    length: Length,
+    length: Expansion,
     /// How long they were at each place up to which the input may be let go.
-    places: VecDeque<Length>,
+    places: VecDeque<Expansion>,
     /// Up to where the input may be let go: the last place that was passed.
     safe: u64,
     is_cut: bool,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Length {
-    input: u64,
-    output: u64,
-}
-
 impl Watch {
-    pub(super) fn new(guard: Arc<Guard>, coding: Coding, alarm: Alarm) -> Self {
+    pub(super) fn new((guard, alarm): (Arc<Guard>, Alarm), coding: Coding) -> Self {
         Self {
             decoded: vec![0; guard.reach() + ROOM],
             guard,
@@ -57,7 +46,7 @@ impl Watch {
             open: 0,
             waiting: Vec::new(),
             raw_open: 0,
-            length: Length::default(),
+            length: Expansion::default(),
             places: VecDeque::new(),
             safe: 0,
             is_cut: false,
@@ -70,7 +59,7 @@ impl Watch {
             let step = self.decoder.step(input).map_err(|_| Finding::Unreadable)?;
             let (mut piece, rest) = input.split_at(step.length.min(input.len()));
             input = rest;
-            self.length.input += piece.len() as u64;
+            self.length.grow(piece.len(), 0)?;
             loop {
                 let room = self.decoded.get_mut(self.open..).unwrap_or_default();
                 let count = self.decoder.decode(&mut piece, room).map_err(|_| Finding::Unreadable)?;
@@ -92,10 +81,7 @@ impl Watch {
 
     /// Looks through what was decoded last, `count` bytes behind those that were open.
     fn look(&mut self, count: usize) -> Result<(), Finding> {
-        self.length.output += count as u64;
-        if self.length.output > EXPANSION_FREE.saturating_add(self.length.input.saturating_mul(EXPANSION_MAX)) {
-            return Err(Finding::Bomb);
-        }
+        self.length.grow(0, count)?;
         if count == 0 {
             return Ok(());
         }

@@ -21,14 +21,19 @@ pub(super) struct Entrance {
 
 /// The base of a provider, and what stands in its place.
 pub(super) struct Base {
-    /// Scheme and host, in lower case.
+    /// Where it is; `None` for a path alone, which is at the provider's.
+    origin: Option<Origin>,
+    path: String,
+    /// What stands in place of the base.
+    url: String,
+    entrance: Entrance,
+}
+
+struct Origin {
+    /// In lower case.
     scheme_and_host: String,
     port: String,
     is_default_port: bool,
-    path: String,
-    /// What stands in place of an absolute URL's base.
-    url: String,
-    entrance: Entrance,
 }
 
 impl Base {
@@ -37,14 +42,19 @@ impl Base {
         let BaseUrl { scheme, authority, path } = base_url;
         let default_port = if scheme.as_str() == "http" { 80 } else { 443 };
         let port = authority.port_u16().unwrap_or(default_port);
-        Self {
+        let origin = Origin {
             scheme_and_host: format!("{scheme}://{}", authority.host()).to_ascii_lowercase(),
             port: port.to_string(),
             is_default_port: port == default_port,
-            path: path.clone(),
-            url: format!("{}{}", entrance.origin, entrance.path),
-            entrance,
-        }
+        };
+        let url = format!("{}{}", entrance.origin, entrance.path);
+        Self { origin: Some(origin), path: path.clone(), url, entrance }
+    }
+
+    /// A path at the host of a provider that is entered at `entrance`, where it is written without that host.
+    pub(super) fn path(path: &str, base_url: &BaseUrl, entrance: Entrance) -> Self {
+        let behind = path.strip_prefix(&base_url.path).unwrap_or(path);
+        Self { origin: None, path: path.to_owned(), url: format!("{}{behind}", entrance.path), entrance }
     }
 
     /// What stands in place of the base.
@@ -55,12 +65,20 @@ impl Base {
     /// How many bytes at the beginning of `text` are this base.
     fn length<S: Spelling>(&self, text: &[u8]) -> Result<usize, Miss> {
         let mut cursor = Cursor::<S>::new(text);
-        cursor.pass(self.scheme_and_host.as_bytes(), |found, expected| found.eq_ignore_ascii_case(&expected))?;
-        self.pass_port(&mut cursor)?;
+        if let Some(origin) = &self.origin {
+            origin.pass(&mut cursor)?;
+        }
         cursor.pass(self.path.as_bytes(), |found, expected| found == expected)?;
         let length = cursor.taken();
         ends_here(cursor)?;
         Ok(length)
+    }
+}
+
+impl Origin {
+    fn pass<S: Spelling>(&self, cursor: &mut Cursor<'_, S>) -> Result<(), Miss> {
+        cursor.pass(self.scheme_and_host.as_bytes(), |found, expected| found.eq_ignore_ascii_case(&expected))?;
+        self.pass_port(cursor)
     }
 
     /// The default port may be left out, with or without its colon.

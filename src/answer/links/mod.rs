@@ -4,23 +4,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use hyper::http::Method;
 use hyper::http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
-use hyper::http::response::Parts;
 
+use crate::answer::content::{Content, Kind};
 use crate::config::{Provider, Rewrite};
 use crate::provider::PREFIX;
 
 mod bases;
 mod json;
 mod link;
-mod plan;
 mod text;
 
 use bases::{Base, Bases};
 pub use json::JsonLinks;
-pub(super) use plan::fit_rewritten;
-use plan::plan;
 
 /// By which door the caller came in, which is the door that links lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +45,11 @@ impl Links {
                 std::iter::once((name, own)).chain(others)
             };
             let bases = |door| {
-                let bases = related()
-                    .map(|(name, provider)| Base::new(&provider.base_url, entrance(door, name, provider, public_url)));
-                Arc::new(Bases::new(&own.base_url, bases.collect()))
+                let entrance = |name, provider| entrance(door, name, provider, public_url);
+                let bases = related().map(|(name, provider)| Base::new(&provider.base_url, entrance(name, provider)));
+                let paths = own.rewrite_paths.iter();
+                let paths = paths.map(|path| Base::path(path, &own.base_url, entrance(name, own)));
+                Arc::new(Bases::new(&own.base_url, bases.chain(paths).collect()))
             };
             let links = Self { rewrite: own.rewrite, by_prefix: bases(Door::Prefix), by_host: bases(Door::Host) };
             (name.clone(), links)
@@ -59,22 +57,31 @@ impl Links {
         providers.iter().map(links).collect()
     }
 
-    /// Points the links in the head of the answer to a `method` request back at the proxy. Gives what is to be done to
-    /// its body, if that is to be rewritten; the head fits it then.
+    /// Points the links in an answer's headers back at the proxy.
+    pub fn point_back(&self, door: Door, headers: &mut HeaderMap) {
+        if self.rewrite != Rewrite::Off {
+            point_back(headers, self.bases(door));
+        }
+    }
+
+    /// Whether those in bodies of this content are pointed back too.
     #[must_use]
-    pub fn apply(&self, door: Door, method: &Method, head: &mut Parts) -> Option<JsonLinks> {
-        let plan = plan(self.rewrite, method, head);
-        let bases = match door {
+    pub fn are_in(&self, content: &Content) -> bool {
+        // A piece does not tell where it stands, and the others may be with the client already.
+        self.rewrite == Rewrite::Json && content.kind == Kind::Json && !content.is_piece && !content.is_fixed
+    }
+
+    /// At the beginning of such a body.
+    #[must_use]
+    pub fn body(&self, door: Door) -> JsonLinks {
+        JsonLinks::new(Arc::clone(self.bases(door)))
+    }
+
+    fn bases(&self, door: Door) -> &Arc<Bases> {
+        match door {
             Door::Prefix => &self.by_prefix,
             Door::Host => &self.by_host,
-        };
-        if plan.links {
-            point_back(&mut head.headers, bases);
         }
-        if plan.content {
-            fit_rewritten(&mut head.headers);
-        }
-        plan.body.then(|| JsonLinks::new(Arc::clone(bases)))
     }
 }
 

@@ -35,6 +35,29 @@ fn links_are_looked_for_where_the_preset_or_the_file_says() {
 }
 
 #[test]
+fn paths_that_are_links_lie_under_the_base_and_are_looked_for_in_json() {
+    let with = |lines: &str| format!("{MINIMAL}base_url = \"https://ghe.example/api\"\n{lines}\n");
+    let paths = config(&with("rewrite_paths = [\"/api/v3\", \"/api\"]")).providers["github"].rewrite_paths.clone();
+    assert_eq!(paths, ["/api/v3", "/api"]);
+    let message = |lines: &str| the_fault(&with(lines)).message;
+    for (bad, why) in [
+        ("/", "a path of a segment or more"),
+        ("/api/", "a path of a segment or more"),
+        ("api", "a path of a segment or more"),
+        ("/api?x", "a path of a segment or more"),
+        ("/apis/v3", "under the path of `base_url`"),
+        ("/v3", "under the path of `base_url`"),
+    ] {
+        assert!(message(&format!("rewrite_paths = [\"{bad}\"]")).ends_with(why), "{bad}");
+    }
+    let without = message("rewrite = \"headers\"\nrewrite_paths = [\"/api\"]");
+    assert_eq!(without, "`rewrite_paths` has no effect without `rewrite = \"json\"`");
+    // A preset's own are no fault of who wants no rewriting.
+    let salesforce = "source = \"token_vault\"\nbase_url = \"https://acme.my.salesforce.com\"";
+    config(&format!("{MINIMAL}\n[providers.salesforce]\n{salesforce}\nrewrite = \"off\"\n"));
+}
+
+#[test]
 fn a_preset_says_what_only_the_customer_knows() {
     let fault = the_fault(&format!("{MINIMAL}\n[providers.sharepoint]\n"));
     assert_eq!(fault.message, "missing key `base_url` in [providers.sharepoint]");

@@ -17,7 +17,7 @@ fn edited<'chunk>(token: &[u8], chunks: impl IntoIterator<Item = &'chunk [u8]>) 
         assert_eq!(finding, Finding::Body);
         counting.fetch_add(1, Ordering::Relaxed);
     });
-    let mut edit = Plain::new(Arc::new(Guard::new(token).unwrap()), alarm);
+    let mut edit = Plain::new((Arc::new(Guard::new(token).unwrap()), alarm));
     let mut out = Vec::new();
     for chunk in chunks {
         out.extend(edit.push(Bytes::copy_from_slice(chunk)).unwrap());
@@ -101,7 +101,7 @@ fn a_token_is_masked_wherever_the_body_is_divided() {
 #[test]
 fn what_only_began_like_a_token_comes_at_the_end_and_only_that_waits() {
     let mut edit =
-        Plain::new(Arc::new(Guard::new(TOKEN.as_bytes()).unwrap()), Arc::new(|_| panic!("nothing was there")));
+        Plain::new((Arc::new(Guard::new(TOKEN.as_bytes()).unwrap()), Arc::new(|_| panic!("nothing was there"))));
     assert_eq!(edit.push("hello EwB4%2".into()).unwrap(), "hello ");
     assert_eq!(edit.push("FA8l".into()).unwrap(), "");
     assert_eq!(edit.push("! Ew".into()).unwrap(), "EwB4%2FA8l! ");
@@ -111,7 +111,7 @@ fn what_only_began_like_a_token_comes_at_the_end_and_only_that_waits() {
 #[test]
 fn a_chunk_with_nothing_in_it_is_not_copied() {
     let mut edit =
-        Plain::new(Arc::new(Guard::new(TOKEN.as_bytes()).unwrap()), Arc::new(|_| panic!("nothing was there")));
+        Plain::new((Arc::new(Guard::new(TOKEN.as_bytes()).unwrap()), Arc::new(|_| panic!("nothing was there"))));
     let chunk = Bytes::from(vec![b'.'; 10_000]);
     let place = chunk.as_ptr();
     let out = edit.push(chunk).unwrap();

@@ -2,75 +2,12 @@
 
 use std::sync::Mutex;
 
-use compression_codecs::core::Level;
-use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
-use compression_codecs::flate::params::FlateEncoderParams;
-use compression_codecs::{BrotliEncoder, DeflateEncoder, EncodeV2, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use proptest::prelude::*;
 
 use super::*;
+use crate::answer::decoder::encoding::{ENCODINGS, Encoding};
 
 const TOKEN: &str = "gho_16C7e42F292c6912E7710c838347Ae178B4a";
-
-/// A way to compress, and how the answer's head calls it.
-#[derive(Clone, Copy, Debug)]
-enum Encoding {
-    Gzip,
-    Zlib,
-    Deflate,
-    Brotli,
-    Zstd,
-}
-
-const ENCODINGS: [Encoding; 5] = [Encoding::Gzip, Encoding::Zlib, Encoding::Deflate, Encoding::Brotli, Encoding::Zstd];
-
-impl Encoding {
-    fn coding(self) -> Coding {
-        match self {
-            Self::Gzip => Coding::Gzip,
-            Self::Zlib | Self::Deflate => Coding::Deflate,
-            Self::Brotli => Coding::Brotli,
-            Self::Zstd => Coding::Zstd,
-        }
-    }
-
-    fn encoder(self) -> Box<dyn EncodeV2> {
-        let level = FlateEncoderParams::from(Level::Default);
-        match self {
-            Self::Gzip => Box::new(GzipEncoder::new(level)),
-            Self::Zlib => Box::new(ZlibEncoder::new(level)),
-            Self::Deflate => Box::new(DeflateEncoder::new(level)),
-            Self::Brotli => Box::new(BrotliEncoder::new(compression_codecs::brotli::params::EncoderParams::default())),
-            Self::Zstd => Box::new(ZstdEncoder::new(3)),
-        }
-    }
-
-    /// Compresses the pieces, each flushed.
-    fn compress(self, pieces: &[&[u8]]) -> Vec<u8> {
-        let mut encoder = self.encoder();
-        let mut all = Vec::new();
-        let mut room = vec![0; 1 << 16];
-        let mut take = |step: &mut dyn FnMut(&mut WriteBuffer<'_>) -> bool| loop {
-            let mut output = WriteBuffer::new_initialized(&mut room);
-            let is_done = step(&mut output);
-            all.extend_from_slice(output.written());
-            if is_done {
-                break;
-            }
-        };
-        // To compress nothing is an error to some encoders.
-        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
-            let mut input = PartialBuffer::new(*piece);
-            take(&mut |output| {
-                encoder.encode(&mut input, output).unwrap();
-                input.unwritten().is_empty()
-            });
-            take(&mut |output| encoder.flush(output).unwrap());
-        }
-        take(&mut |output| encoder.finish(output).unwrap());
-        all
-    }
-}
 
 /// What a client reads of a body that may have been cut, with a decoder that has nothing to do with the guard's steps.
 fn decompress(coding: Coding, body: &[u8]) -> Vec<u8> {
@@ -95,7 +32,7 @@ fn watched<'chunk>(coding: Coding, chunks: impl IntoIterator<Item = &'chunk [u8]
     let findings = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&findings);
     let alarm: Alarm = Arc::new(move |finding| heard.lock().unwrap().push(finding));
-    let mut edit = Watch::new(Arc::new(Guard::new(TOKEN.as_bytes()).unwrap()), coding, alarm);
+    let mut edit = Watch::new((Arc::new(Guard::new(TOKEN.as_bytes()).unwrap()), alarm), coding);
     let mut out = Vec::new();
     let mut is_cut = false;
     for chunk in chunks {
@@ -184,9 +121,8 @@ fn what_was_flushed_goes_on_at_once_and_only_what_may_begin_the_token_waits() {
         let common = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
         let ends = [common(&bodies[0], whole), common(&bodies[1], whole), common(&bodies[2], whole), whole.len()];
         let mut edit = Watch::new(
-            Arc::new(Guard::new(TOKEN.as_bytes()).unwrap()),
+            (Arc::new(Guard::new(TOKEN.as_bytes()).unwrap()), Arc::new(|finding| panic!("{finding:?}"))),
             encoding.coding(),
-            Arc::new(|finding| panic!("{finding:?}")),
         );
         let mut out = Vec::new();
         let mut read = Vec::new();

@@ -20,7 +20,8 @@ fn links() -> JsonLinks {
     let entrance = |path: &str| Entrance { origin: "http://p".to_owned(), path: path.to_owned() };
     let own = base_url("api.example", "/2.0");
     let deeper = Base::new(&base_url("api.example", "/2.0/deep/er"), entrance("/proxy/d"));
-    JsonLinks::new(Arc::new(Bases::new(&own, vec![Base::new(&own, entrance("/proxy/a")), deeper])))
+    let path = Base::path("/2.0/data", &own, entrance("/proxy/a"));
+    JsonLinks::new(Arc::new(Bases::new(&own, vec![Base::new(&own, entrance("/proxy/a")), deeper, path])))
 }
 
 /// The body, given in pieces of such lengths (the last of them again and again), as it is handed on.
@@ -48,6 +49,16 @@ fn rewritten(body: &str) -> String {
 
 fn check_untouched(body: &str) {
     assert_eq!(rewritten(body), body);
+}
+
+#[test]
+fn a_path_that_leads_into_the_provider_is_a_link_and_other_paths_are_not() {
+    let body = r#"{"next":"/2.0/data/v60/q-2000","a":"\/2.0\/data?b","/2.0/data":"/2.0/data"}"#;
+    let expected = r#"{"next":"/proxy/a/data/v60/q-2000","a":"/proxy/a/data?b","/2.0/data":"/proxy/a/data"}"#;
+    assert_eq!(rewritten(body), expected);
+    for untouched in [r#"["/2.0/database","/2.0","/","/2.0/Data/x","//2.0/data","x/2.0/data"]"#, r#""2.0/data/x""#] {
+        check_untouched(untouched);
+    }
 }
 
 #[test]
