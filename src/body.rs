@@ -17,7 +17,7 @@ mod relay;
 mod upload;
 
 pub use ahead::Ahead;
-pub use edit::{Cut, Edit, Edited};
+pub use edit::{Cut, Edit, Edited, joined};
 pub use kept::Kept;
 pub use upload::{RequestBody, Upload};
 

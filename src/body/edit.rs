@@ -18,8 +18,27 @@ pub trait Edit: Send {
     /// [`Cut`] when the answer must not go on.
     fn end(&mut self) -> Result<Bytes, Cut>;
 
+    /// Takes a body that is all there, instead of chunks and their end: what comes out is the same.
+    ///
+    /// # Errors
+    /// [`Cut`] when the answer must not go on.
+    fn whole(&mut self, body: Bytes) -> Result<Bytes, Cut> {
+        let first = self.push(body)?;
+        Ok(joined(first, self.end()?))
+    }
+
     /// Looks through the trailers, which come behind the end.
     fn trailers(&mut self, _trailers: &mut HeaderMap) {}
+}
+
+/// One behind the other. Mostly one of them is empty.
+#[must_use]
+pub fn joined(first: Bytes, second: Bytes) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (false, true) => first,
+        (false, false) => [first, second].concat().into(),
+    }
 }
 
 /// Where there is no edit, everything goes on as it came.
@@ -33,6 +52,13 @@ impl<E: Edit> Edit for Option<E> {
 
     fn end(&mut self) -> Result<Bytes, Cut> {
         self.as_mut().map_or(Ok(Bytes::new()), Edit::end)
+    }
+
+    fn whole(&mut self, body: Bytes) -> Result<Bytes, Cut> {
+        match self {
+            Some(edit) => edit.whole(body),
+            None => Ok(body),
+        }
     }
 
     fn trailers(&mut self, trailers: &mut HeaderMap) {
@@ -52,8 +78,12 @@ impl<First: Edit, Second: Edit> Edit for (First, Second) {
     fn end(&mut self) -> Result<Bytes, Cut> {
         let last = self.0.end()?;
         let bytes = if last.is_empty() { last } else { self.1.push(last)? };
-        let end = self.1.end()?;
-        Ok(if bytes.is_empty() { end } else { [bytes, end].concat().into() })
+        Ok(joined(bytes, self.1.end()?))
+    }
+
+    fn whole(&mut self, body: Bytes) -> Result<Bytes, Cut> {
+        let body = self.0.whole(body)?;
+        self.1.whole(body)
     }
 
     fn trailers(&mut self, trailers: &mut HeaderMap) {
@@ -131,6 +161,13 @@ impl Edited {
         }
         self.last = data;
         Ok(Step::Frame(Frame::data(kept_back)))
+    }
+
+    /// Takes a body that is all there; `None` if nothing of it goes on.
+    pub(super) fn take_whole(&mut self, body: Bytes) -> Result<Option<Bytes>, Cut> {
+        self.has_ended = true;
+        let body = self.edit.whole(body)?;
+        Ok((!body.is_empty()).then_some(body))
     }
 
     /// Takes a frame behind which nothing more comes. Who knows how long the body is does not ask for its end.

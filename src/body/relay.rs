@@ -24,7 +24,7 @@ pub(super) struct Relay {
     broken: Option<BodyError>,
     edited: Option<Box<Edited>>,
     /// What has become of a body that was edited at once.
-    settled: Option<Result<Frame<Bytes>, Cut>>,
+    settled: Option<Result<Bytes, Cut>>,
 }
 
 /// Notices that nothing moves. The timer is made when there is something to wait for, and not moved at each byte: when
@@ -56,13 +56,13 @@ impl Relay {
             return;
         }
         if let Some(whole) = self.whole() {
-            self.settled = edited.take_last(whole).map(Step::frame).transpose();
+            self.settled = edited.take_whole(whole).transpose();
         }
         self.edited = Some(edited);
     }
 
     /// The whole body, if it is small and there.
-    fn whole(&mut self) -> Option<Frame<Bytes>> {
+    fn whole(&mut self) -> Option<Bytes> {
         if self.size_hint().exact().is_none_or(|length| length > SMALL) {
             return None;
         }
@@ -75,9 +75,10 @@ impl Relay {
                 Poll::Ready(None) | Poll::Pending => return None,
             },
         };
-        match frame {
-            Ok(frame) if self.is_read() => Some(frame),
+        match frame.map(Frame::into_data) {
+            Ok(Ok(body)) if self.is_read() => Some(body),
             frame => {
+                let frame = frame.map(|frame| frame.map_or_else(|other| other, Frame::data));
                 self.ahead.get_or_insert_default().put_back(frame);
                 None
             }
@@ -93,7 +94,7 @@ impl Relay {
             return self.poll_provider(context);
         }
         match self.settled.take() {
-            Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+            Some(Ok(body)) => return Poll::Ready(Some(Ok(Frame::data(body)))),
             Some(Err(Cut)) => return self.break_off(BodyError::Cut, context),
             None => {}
         }
@@ -171,8 +172,8 @@ impl Relay {
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        if let Some(Ok(frame)) = &self.settled {
-            return SizeHint::with_exact(frame.data_ref().map_or(0, |bytes| bytes.len() as u64));
+        if let Some(Ok(body)) = &self.settled {
+            return SizeHint::with_exact(body.len() as u64);
         }
         match (&self.edited, &self.ahead) {
             (None, None) => self.incoming.size_hint(),

@@ -28,6 +28,12 @@ impl Plain {
         Self { guard, alarm: Some(alarm), waiting: Bytes::new(), condemned: 0 }
     }
 
+    fn alarm(&mut self) {
+        if let Some(alarm) = self.alarm.take() {
+            alarm(Finding::Body);
+        }
+    }
+
     /// Lets go on what of `text` stands before `open`, and keeps the rest.
     fn divide(&mut self, mut text: Bytes, spans: &[Range<usize>], open: usize) -> Bytes {
         let end = spans.iter().map(|span| span.end).max().unwrap_or_default();
@@ -44,10 +50,8 @@ impl Edit for Plain {
         let text =
             if self.waiting.is_empty() { chunk } else { [std::mem::take(&mut self.waiting), chunk].concat().into() };
         let mut findings = self.guard.scan(&text);
-        if !findings.spans.is_empty()
-            && let Some(alarm) = self.alarm.take()
-        {
-            alarm(Finding::Body);
+        if !findings.spans.is_empty() {
+            self.alarm();
         }
         if self.condemned > 0 {
             findings.spans.push(0..self.condemned);
@@ -61,6 +65,15 @@ impl Edit for Plain {
         let text = std::mem::take(&mut self.waiting);
         let condemned = 0..std::mem::take(&mut self.condemned);
         Ok(if condemned.is_empty() { text } else { masked(&text, &[condemned]).into() })
+    }
+
+    fn whole(&mut self, body: Bytes) -> Result<Bytes, Cut> {
+        let spans = self.guard.scan_whole(&body).spans;
+        if spans.is_empty() {
+            return Ok(body);
+        }
+        self.alarm();
+        Ok(masked(&body, &spans).into())
     }
 
     fn trailers(&mut self, trailers: &mut HeaderMap) {

@@ -57,6 +57,11 @@ impl Base {
         Self { origin: None, path: path.to_owned(), url: format!("{}{behind}", entrance.path), entrance }
     }
 
+    fn first(&self) -> Option<u8> {
+        let start = self.origin.as_ref().map_or(&self.path, |origin| &origin.scheme_and_host);
+        start.bytes().next()
+    }
+
     /// What stands in place of the base.
     pub(super) fn url(&self) -> &[u8] {
         self.url.as_bytes()
@@ -121,6 +126,8 @@ fn ends_here<S: Spelling>(mut cursor: Cursor<'_, S>) -> Result<(), Miss> {
 pub(super) struct Bases {
     /// The longest path first; of equals the provider's own.
     bases: Vec<Base>,
+    /// By each byte, whether a base may begin with it.
+    firsts: [bool; 256],
     scheme: String,
     /// Scheme and authority of the provider, at which its references start.
     origin: String,
@@ -133,11 +140,31 @@ impl Bases {
     pub(super) fn new(own: &BaseUrl, mut bases: Vec<Base>) -> Self {
         let here = bases.first().map(|own| own.entrance.origin.clone()).unwrap_or_default();
         bases.sort_by_key(|base| std::cmp::Reverse(base.path.len()));
-        Self { bases, scheme: own.scheme.to_string(), origin: format!("{}://{}", own.scheme, own.authority), here }
+        let firsts = std::array::from_fn(|byte| {
+            let byte = u8::try_from(byte).unwrap_or_default();
+            byte == b'\\' || bases.iter().any(|base| base.first() == Some(byte.to_ascii_lowercase()))
+        });
+        Self {
+            bases,
+            firsts,
+            scheme: own.scheme.to_string(),
+            origin: format!("{}://{}", own.scheme, own.authority),
+            here,
+        }
+    }
+
+    /// Whether all of them have a scheme.
+    pub(super) fn are_urls(&self) -> bool {
+        self.bases.iter().all(|base| base.origin.is_some())
+    }
+
+    /// Whether what begins with `byte` may begin with a base, however that is spelt.
+    #[inline]
+    pub(super) fn may_begin(&self, byte: u8) -> bool {
+        self.firsts.get(usize::from(byte)).is_some_and(|is_first| *is_first)
     }
 
     /// The longest base with which `text` begins, and its length there.
-    #[inline]
     pub(super) fn find<S: Spelling>(&self, text: &[u8]) -> Result<(usize, &Base), Miss> {
         for base in &self.bases {
             match base.length::<S>(text) {

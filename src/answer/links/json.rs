@@ -12,7 +12,7 @@ use hyper::body::Bytes;
 
 use super::bases::Bases;
 use super::text::{Json, Miss};
-use crate::body::{Cut, Edit};
+use crate::body::{Cut, Edit, joined};
 
 /// Points the links in a JSON body back at the proxy.
 pub struct JsonLinks {
@@ -78,6 +78,14 @@ impl Edit for JsonLinks {
     fn end(&mut self) -> Result<Bytes, Cut> {
         Ok(std::mem::take(&mut self.held).into())
     }
+
+    fn whole(&mut self, body: Bytes) -> Result<Bytes, Cut> {
+        if self.bases.are_urls() && !may_have_url(&body) {
+            return Ok(body);
+        }
+        let first = self.push(body)?;
+        Ok(joined(first, self.end()?))
+    }
 }
 
 impl JsonLinks {
@@ -87,6 +95,9 @@ impl JsonLinks {
         let (mut at, mut from) = (0, 0);
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             at += match self.place {
+                Place::Start if rest.first().is_some_and(|first| !self.bases.may_begin(*first)) => {
+                    self.read_string(Role::Value, rest)
+                }
                 Place::Start => match self.bases.find::<Json>(rest) {
                     Ok((length, base)) => {
                         let written = written.get_or_insert_with(|| Vec::with_capacity(text.len() + text.len() / 8));
@@ -126,7 +137,10 @@ impl JsonLinks {
     /// Reads to the end of a string or to a backslash in it, and past that.
     fn read_string(&mut self, role: Role, text: &[u8]) -> usize {
         let length = plain_length(text);
-        let Some(end) = text.get(length) else { return length };
+        let Some(end) = text.get(length) else {
+            self.place = Place::Text(role);
+            return length;
+        };
         self.place = match (end, role) {
             (b'\\', role) => Place::Escape(role),
             (_, Role::Key) => Place::Colon,
@@ -137,18 +151,26 @@ impl JsonLinks {
 
     /// Reads what stands between strings, up to the quote of the next one and past that.
     fn read_structure(&mut self, text: &[u8]) -> usize {
+        let mut place = self.place;
         for (index, byte) in text.iter().enumerate() {
-            self.place = self.behind(*byte);
-            if matches!(self.place, Place::Start | Place::Text(_) | Place::Foreign) {
+            place = match (place, byte) {
+                // What there is most of.
+                (Place::Word, b'a'..=b'z' | b'0'..=b'9' | b'.') => continue,
+                (Place::Colon, b':') => Place::Value,
+                (place, byte) => self.behind(place, *byte),
+            };
+            if matches!(place, Place::Start | Place::Text(_) | Place::Foreign) {
+                self.place = place;
                 return index + 1;
             }
         }
+        self.place = place;
         text.len()
     }
 
     /// The place behind a byte that stands between strings.
-    fn behind(&mut self, byte: u8) -> Place {
-        let moved = match (self.place, byte) {
+    fn behind(&mut self, place: Place, byte: u8) -> Place {
+        let moved = match (place, byte) {
             (Place::Word, b' ' | b'\t' | b'\r' | b'\n') => Some(Place::Next),
             (place, b' ' | b'\t' | b'\r' | b'\n') => Some(place),
             (Place::Value, b'"') => Some(Place::Start),
@@ -167,8 +189,7 @@ impl JsonLinks {
             (Place::Next, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')
                 if self.nest.innermost().is_none() =>
             {
-                self.place = Place::Value;
-                return self.behind(byte);
+                return self.behind(Place::Value, byte);
             }
             _ => None,
         };
@@ -218,6 +239,19 @@ impl Nest {
         let container = if self.objects & 1 == 1 { Container::Object } else { Container::List };
         (self.depth > 0).then_some(container)
     }
+}
+
+/// Whether a URL may stand in a JSON text: a colon with a slash behind it, however the two are escaped. Most bytes are
+/// neither; the loop has no branches, and compilers make of it what the processor has for many bytes at once.
+fn may_have_url(text: &[u8]) -> bool {
+    const BLOCK: usize = 64;
+    let is_sign = |(first, second): (&u8, &u8)| {
+        u8::from(*first == b':') & (u8::from(*second == b'/') | u8::from(*second == b'\\'))
+            | u8::from(*first == b'\\') & u8::from(*second == b'u')
+    };
+    let seconds = text.get(1..).unwrap_or_default();
+    let mut blocks = text.chunks(BLOCK).zip(seconds.chunks(BLOCK));
+    blocks.any(|(firsts, seconds)| firsts.iter().zip(seconds).map(is_sign).fold(0, |any, sign| any | sign) != 0)
 }
 
 /// How many bytes stand before the first quote or backslash, looked for in eight at a time.

@@ -108,6 +108,12 @@ impl<'t, S: Spelling> Cursor<'t, S> {
 
     /// Passes `expected`, if that comes next.
     pub(super) fn pass(&mut self, expected: &[u8], equal: impl Fn(u8, u8) -> bool) -> Result<(), Miss> {
+        // Nearly always it is spelt as it is.
+        if let Some(rest) = self.rest.strip_prefix(expected) {
+            self.rest = rest;
+            self.taken += expected.len();
+            return Ok(());
+        }
         for byte in expected {
             match self.next() {
                 Step::Byte(found) if equal(found, *byte) => {}

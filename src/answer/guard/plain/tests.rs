@@ -67,6 +67,8 @@ proptest! {
         let chunks = cuts.windows(2).map(|pair| &body[pair[0]..pair[1]]);
         let expected = by_hand(TOKEN.as_bytes(), &body);
         let alarms = usize::from(expected != body);
+        let mut whole = Plain::new((Arc::new(Guard::new(TOKEN.as_bytes()).unwrap()), Arc::new(|_| {})));
+        prop_assert_eq!(whole.whole(Bytes::from(body.clone())), Ok(Bytes::from(expected.clone())));
         prop_assert_eq!(edited(TOKEN.as_bytes(), chunks), (expected, alarms));
     }
 

@@ -12,6 +12,10 @@ const API: &str = "https://api.example/2.0";
 const PROXY: &str = "http://p/proxy/a";
 
 fn links() -> JsonLinks {
+    links_with(&["/2.0/data"])
+}
+
+fn links_with(paths: &[&str]) -> JsonLinks {
     let base_url = |authority: &str, path: &str| BaseUrl {
         scheme: Scheme::HTTPS,
         authority: authority.parse().unwrap(),
@@ -20,8 +24,9 @@ fn links() -> JsonLinks {
     let entrance = |path: &str| Entrance { origin: "http://p".to_owned(), path: path.to_owned() };
     let own = base_url("api.example", "/2.0");
     let deeper = Base::new(&base_url("api.example", "/2.0/deep/er"), entrance("/proxy/d"));
-    let path = Base::path("/2.0/data", &own, entrance("/proxy/a"));
-    JsonLinks::new(Arc::new(Bases::new(&own, vec![Base::new(&own, entrance("/proxy/a")), deeper, path])))
+    let mut bases = vec![Base::new(&own, entrance("/proxy/a")), deeper];
+    bases.extend(paths.iter().map(|path| Base::path(path, &own, entrance("/proxy/a"))));
+    JsonLinks::new(Arc::new(Bases::new(&own, bases)))
 }
 
 /// The body, given in pieces of such lengths (the last of them again and again), as it is handed on.
@@ -38,9 +43,20 @@ fn in_pieces(body: &[u8], lengths: &[usize]) -> Vec<u8> {
     out
 }
 
+/// A body that is all there becomes what it would in chunks.
+fn check_at_once(body: &str) {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    for paths in [&["/2.0/data"][..], &[]] {
+        let (mut whole, mut chunks) = (links_with(paths), links_with(paths));
+        let expected = joined(chunks.push(body.clone()).unwrap(), chunks.end().unwrap());
+        assert_eq!(whole.whole(body.clone()), Ok(expected), "{body:?}");
+    }
+}
+
 /// What becomes of a body, however it is cut.
 fn rewritten(body: &str) -> String {
     let whole = in_pieces(body.as_bytes(), &[]);
+    check_at_once(body);
     for length in 1..40 {
         assert_eq!(in_pieces(body.as_bytes(), &[length]), whole, "{body} by {length}");
     }
@@ -269,6 +285,7 @@ proptest! {
             body = body.replace('/', "\\/");
         }
         let whole = in_pieces(body.as_bytes(), &[]);
+        check_at_once(&body);
         prop_assert_eq!(serde_json::from_slice::<Value>(&whole).unwrap(), expected(document.clone()));
         if expected(document.clone()) == document {
             prop_assert_eq!(&whole, body.as_bytes());
