@@ -22,8 +22,8 @@
 //!
 //! Beside them are leaves, which know no room: `config` (file to meaning), `auth0` (the tenant's endpoints and budget),
 //! `telemetry` (log, metrics), `store` (where grants outlive the process), `body`, `activity`, `assertion`, `bounded`,
-//! `gather`, `clock`, `random`, `secret`. `command` starts it all; `command::dev` holds the simulated tenant and providers,
-//! which the tests use too.
+//! `gather`, `percent`, `clock`, `random`, `secret`. `command` starts it all; `command::dev` holds the simulated tenant and
+//! providers, which the tests use too.
 //!
 //! # What never happens
 //!
@@ -43,6 +43,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 mod gather;
+mod percent;
 mod random;
 mod secret;
 mod store;

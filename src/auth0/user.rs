@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use hyper::http::StatusCode;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Deserializer};
 
 use super::TenantError;
 use super::wire::Answer;
 use crate::clock::Timestamp;
+use crate::percent::{self, Kept};
 use crate::secret::Secret;
 
 /// RFC 3986 §2.3: everything but the unreserved characters is encoded, since `sub` is data and may hold any other.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: Kept = Kept::ALPHANUMERIC.and(b"-._~");
 
 /// What of a user's record is needed.
 #[derive(Debug, Deserialize)]
@@ -54,7 +54,7 @@ pub struct Identity {
 
 /// The address of a user's record, with the fields that are needed and no personal ones.
 pub(super) fn url(base_url: &str, subject: &str) -> String {
-    let id = utf8_percent_encode(subject, SEGMENT);
+    let id = percent::encode(subject.as_bytes(), SEGMENT);
     format!("{base_url}/api/v2/users/{id}?fields=user_id,identities,blocked,last_login&include_fields=true")
 }
 

@@ -6,10 +6,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hyper::http::uri::{Authority, Scheme};
-use percent_encoding::percent_decode_str;
 
 use super::BaseUrl;
 use super::value::Invalid;
+use crate::percent;
 
 /// Reads where calls go: `https`, or `http` on loopback, with a path that is a plain prefix.
 pub(super) fn base_url(text: &str) -> Result<BaseUrl, Invalid> {
@@ -244,7 +244,7 @@ fn check_path(path: &str) -> Result<(), Invalid> {
         return Err(Invalid::value("must have a path of URL characters alone (RFC 3986 §3.3)")
             .hint("percent-encode the others"));
     }
-    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    let decoded = percent::decode(path.as_bytes());
     if decoded.split(|byte| *byte == b'/').any(|segment| matches!(segment, b"." | b"..")) {
         return Err(Invalid::value("must have no `.` or `..` in its path, percent-encoded or not"));
     }

@@ -1,13 +1,13 @@
 //! Whether a caller may make a call: method and path against the provider's rules, scopes against its requirements.
 
 use hyper::http::{HeaderMap, HeaderName, Method};
-use percent_encoding::percent_decode_str;
 
 use super::target::{has_encoded_slash, keep_encoded_slashes};
 use super::{Call, PermitError, Route, account, min_validity};
 use crate::caller::Caller;
 use crate::config::Allow;
 use crate::config::rule::Rule;
+use crate::percent;
 
 /// Headers by which some servers take another method than the request's (Google's do). Where methods are restricted
 /// they would dodge the rule.
@@ -57,7 +57,8 @@ impl Route {
         }
         let path = self.target.path().get(settings.base_url.path.len()..).unwrap_or_default();
         let judge = |path: &str| {
-            let decoded = percent_decode_str(path).decode_utf8_lossy();
+            let decoded = percent::decode(path.as_bytes());
+            let decoded = String::from_utf8_lossy(&decoded);
             let is_allowed = match &settings.allow {
                 Allow::All => true,
                 Allow::Read => is_read,

@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use sqlx::Executor as _;
 use sqlx::any::AnyPoolOptions;
 
 use super::schema::Dialect;
 use super::sql::{Guard, Sql};
 use super::{OpenError, PATIENCE, Purpose, STATEMENT};
+use crate::percent::{self, Kept};
 
 const DIALECT: Dialect = Dialect {
     now: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
@@ -33,8 +33,8 @@ const SETTINGS: &str = "PRAGMA synchronous = FULL;";
 /// What SQLite and we ourselves put beside the file.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
-/// Every byte of a path that could mean something in an address.
-const IN_ADDRESS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+/// What of a path cannot mean something else in an address.
+const IN_ADDRESS: Kept = Kept::ALPHANUMERIC.and(b"/.-_");
 
 /// Opens the database in the file at `path`.
 pub(super) async fn open(path: &Path, purpose: Purpose) -> Result<Sql, OpenError> {
@@ -58,7 +58,7 @@ pub(super) async fn open(path: &Path, purpose: Purpose) -> Result<Sql, OpenError
             let settings = sqlx::AssertSqlSafe(settings.clone());
             Box::pin(async move { connection.execute(settings).await.map(drop) })
         });
-    let address = format!("sqlite:{}", percent_encode(path.as_os_str().as_bytes(), IN_ADDRESS));
+    let address = format!("sqlite:{}", percent::encode(path.as_os_str().as_bytes(), IN_ADDRESS));
     let opened = async { Sql::open(set_up.connect(&address).await?, DIALECT, purpose).await };
     let sql = match opened.await {
         // It is something else, or damaged.

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use percent_encoding::{CONTROLS, utf8_percent_encode};
-
 use super::access::Record;
 use super::digits::{push_decimal, push_hex, push_millis, push_padded};
 use crate::clock::Timestamp;
+use crate::percent::{self, Kept};
 
 /// What is longer says no more.
 const CAUSE_CHARACTERS_MAX: usize = 500;
@@ -175,7 +174,7 @@ fn push_masked(text: &str, out: &mut String) {
         out.push('…');
     } else {
         // As a well-behaved caller would have sent it (RFC 3986 §2): nothing here reaches a terminal raw.
-        out.extend(utf8_percent_encode(text, CONTROLS));
+        out.push_str(&percent::encode(text.as_bytes(), Kept::PRINTABLE));
     }
 }
 

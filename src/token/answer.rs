@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::endpoint::{Class, Granted};
+use crate::percent;
 use crate::secret::Secret;
 
 /// An answer's meaning.
@@ -82,7 +83,7 @@ fn fields(body: &[u8]) -> Option<Map<String, Value>> {
     let text = str::from_utf8(body).ok()?.trim();
     let decoded = |text: &str| {
         let text = text.replace('+', " ");
-        percent_encoding::percent_decode_str(&text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+        percent::decode_utf8(&text)
     };
     let pairs = text.split('&').map(|pair| {
         let (name, value) = pair.split_once('=')?;

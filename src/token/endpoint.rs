@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use hyper::http::{HeaderValue, StatusCode, header};
 use jsonwebtoken::EncodingKey;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::RequestBuilder;
 
 use super::answer::{self, Reading};
 use crate::assertion;
 use crate::clock::Clock;
 use crate::config::{ClientProof, RefreshBody, RefreshGrant, Renewal};
+use crate::percent::{self, Kept};
 use crate::secret::Secret;
 
 /// The largest answer that is read: tokens of several KiB are normal, and Salesforce adds an identity.
@@ -267,10 +267,10 @@ fn retry_after(value: Option<&HeaderValue>) -> Option<Duration> {
 }
 
 /// What the form's serializer leaves as it is (URL Standard §5.2).
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b' ');
+const FORM: Kept = Kept::ALPHANUMERIC.and(b"*-._ ");
 
 fn form_encoded(text: &str) -> String {
-    utf8_percent_encode(text, FORM).to_string().replace(' ', "+")
+    percent::encode(text.as_bytes(), FORM).replace(' ', "+")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use idp_proxy::error::Code;
 
 /// What knows no room.
-const LEAVES: [&str; 12] = [
+const LEAVES: [&str; 13] = [
     "activity",
     "assertion",
     "auth0",
@@ -15,6 +15,7 @@ const LEAVES: [&str; 12] = [
     "clock",
     "config",
     "gather",
+    "percent",
     "random",
     "secret",
     "store",

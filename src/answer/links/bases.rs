@@ -6,10 +6,9 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
-
 use super::text::{Cursor, Miss, Plain, Spelling, Step};
 use crate::config::BaseUrl;
+use crate::percent;
 
 /// Where callers enter a provider.
 pub(super) struct Entrance {
@@ -213,8 +212,5 @@ impl Bases {
 /// Whether the path at the beginning of `rest` has a segment `.` or `..`, as clients see it (WHATWG URL, "path state").
 fn has_dot_segment(rest: &[u8]) -> bool {
     let path = rest.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
-    path.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| {
-        let segment: Cow<'_, [u8]> = percent_decode(segment).into();
-        matches!(&*segment, b"." | b"..")
-    })
+    path.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| matches!(&*percent::decode(segment), b"." | b".."))
 }

@@ -6,10 +6,10 @@ use std::pin::Pin;
 use hyper::body::{Body as _, Bytes, Frame, Incoming};
 use hyper::http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::http::Body;
+use crate::percent;
 
 /// The longest body read; none of the endpoints needs more than a few kilobytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -115,8 +115,7 @@ impl Parameters {
 }
 
 fn decode_form(text: &str) -> Option<String> {
-    let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent::decode_utf8(&text.replace('+', " "))
 }
 
 /// The media type without its parameters, in lower case; empty when there is none.

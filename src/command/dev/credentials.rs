@@ -1,8 +1,10 @@
 //! HTTP Basic credentials of an OAuth client (RFC 6749 §2.3.1).
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::encoding::base64;
+use crate::percent::{self, Kept};
+
+/// What form encoding leaves as it is (URL Standard §5.2).
+const FORM: Kept = Kept::ALPHANUMERIC.and(b"*-._");
 
 /// Whether an `Authorization` value is Basic with exactly this id and secret. Both the form-encoded texts that the RFC
 /// asks for and the plain ones that most clients send are understood; for most ids and secrets they are the same.
@@ -10,12 +12,9 @@ pub(super) fn basic_matches(authorization: &[u8], client_id: &str, client_secret
     let Some((scheme, sent)) = authorization.split_at_checked("Basic ".len()) else {
         return false;
     };
-    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let encoded = |text: &str| percent::encode(text.as_bytes(), FORM);
     let plain = base64(format!("{client_id}:{client_secret}").as_bytes());
-    // NON_ALPHANUMERIC also encodes what form encoding leaves alone.
     let formed = format!("{}:{}", encoded(client_id), encoded(client_secret));
-    let formed =
-        ["%2D", "%2E", "%5F", "%2A"].iter().zip(["-", ".", "_", "*"]).fold(formed, |t, (a, b)| t.replace(a, b));
     scheme.eq_ignore_ascii_case(b"Basic ") && (sent == plain.as_bytes() || sent == base64(formed.as_bytes()).as_bytes())
 }
 

@@ -3,13 +3,13 @@
 use hyper::body::Incoming;
 use hyper::http::header::{ACCEPT, ALLOW, AUTHORIZATION};
 use hyper::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{Dialect, Issued, Shared};
 use crate::command::dev::answer::{self, Parameters, collect, media_type, set, uncached};
 use crate::command::dev::credentials;
 use crate::command::dev::http::Body;
+use crate::percent::{self, Kept};
 
 /// An error of RFC 6749 §5.2.
 struct Refused {
@@ -105,7 +105,7 @@ fn written(provider: &Shared, headers: &HeaderMap, status: StatusCode, body: Map
     }
     let pairs = body.into_iter().map(|(name, value)| {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        format!("{name}={}", utf8_percent_encode(&text, NON_ALPHANUMERIC))
+        format!("{name}={}", percent::encode(text.as_bytes(), Kept::ALPHANUMERIC))
     });
     answer::answer(status, "application/x-www-form-urlencoded; charset=utf-8", pairs.collect::<Vec<_>>().join("&"))
 }

@@ -2,7 +2,6 @@
 
 use hyper::http::header::AUTHORIZATION;
 use hyper::http::{HeaderMap, Method, Request, Response, StatusCode};
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::keys::Unverified;
@@ -10,6 +9,7 @@ use super::wire::Refusal;
 use super::{Shared, lock};
 use crate::command::dev::answer::{Parameters, json};
 use crate::command::dev::http::Body;
+use crate::percent;
 
 /// One of these opens the endpoint.
 const READ_USERS: &str = "read:users";
@@ -60,9 +60,9 @@ fn user<B>(tenant: &Shared, request: &Request<B>) -> Result<Map<String, Value>, 
 /// tools do it: a `|` sent as it is breaks at the first strict intermediary.
 fn user_id(segment: &str) -> Result<String, Refusal> {
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
-    let decoded = percent_decode_str(segment).decode_utf8().ok();
+    let decoded = percent::decode_utf8(segment);
     match decoded {
-        Some(id) if !segment.is_empty() && segment.bytes().all(unreserved) => Ok(id.into_owned()),
+        Some(id) if !segment.is_empty() && segment.bytes().all(unreserved) => Ok(id),
         Some(_) | None => {
             let message = format!(
                 "Path validation error: 'Object didn't pass validation for format user-id: {segment}' on property id \
