@@ -22,8 +22,8 @@
 //!
 //! Beside them are leaves, which know no room: `config` (file to meaning), `auth0` (the tenant's endpoints and budget),
 //! `telemetry` (log, metrics), `store` (where grants outlive the process), `body`, `activity`, `assertion`, `bounded`,
-//! `gather`, `percent`, `clock`, `random`, `secret`. `command` starts it all; `command::dev` holds the simulated tenant and
-//! providers, which the tests use too.
+//! `gather`, `percent`, `tls`, `clock`, `random`, `secret`. `command` starts it all; `command::dev` holds the simulated
+//! tenant and providers, which the tests use too.
 //!
 //! # What never happens
 //!
@@ -48,6 +48,7 @@ mod random;
 mod secret;
 mod store;
 pub mod telemetry;
+mod tls;
 
 mod answer;
 pub mod caller;

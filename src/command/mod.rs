@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Env, ProcessEnv};
+use crate::tls;
 
 pub mod check;
 pub mod dev;
@@ -109,6 +110,7 @@ impl Exit {
 /// Runs the command of the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
+    tls::install();
     let exit = match Arguments::parse().command {
         Command::Serve { config } => serve::run(&config, &ProcessEnv),
         Command::Dev { listen, once, json, faults, tenant_only } => {

@@ -83,6 +83,6 @@ pub(super) async fn drain(server: Server, ending: &mut Ending) {
 /// The one line by which whoever started the process learns where it listens.
 pub(super) fn announce(server: &Server) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "listening proxy=http://{} admin=http://{}", server.proxy(), server.admin())?;
+    writeln!(out, "listening proxy={} admin=http://{}", server.url(), server.admin())?;
     out.flush()
 }

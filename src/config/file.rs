@@ -16,6 +16,7 @@ use super::reader::{Reader, Table};
 use super::secret_source::{private_key, secret};
 use super::store::store;
 use super::syntax::split_off_faults;
+use super::tls::tls;
 use super::value::{Invalid, boolean, count, not_empty, positive, socket_address, text, token};
 use super::{Auth0, ClientCredential, Config, Cors, Limits, LogFormat, Server, Telemetry, VaultClient, url};
 
@@ -94,6 +95,7 @@ fn server(mut table: Table<'_, '_>) -> Server {
     }
     let server = Server {
         listen,
+        tls: tls(&mut table),
         public_url: table.optional("public_url", text(url::public_url)),
         admin_listen,
         workers: table.or("workers", 0, count(0..=1024)),
@@ -104,7 +106,7 @@ fn server(mut table: Table<'_, '_>) -> Server {
 }
 
 fn own_place(server: &Server) -> OwnPlace {
-    let listen = format!("http://{}", server.listen);
+    let listen = format!("{}://{}", if server.tls.is_some() { "https" } else { "http" }, server.listen);
     let public_url = server.public_url.as_deref();
     OwnPlace {
         origins: public_url.into_iter().chain([&*listen]).filter_map(url::full_origin).collect(),

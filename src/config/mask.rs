@@ -25,6 +25,7 @@ pub(super) fn mask(text: &str) -> String {
     let mut hidden = secrets(text);
     hidden.extend(user_information(text));
     hidden.extend(store_keys(text));
+    hidden.extend(private_keys(text));
     hidden.sort_by_key(|range| range.start);
     let mut hidden = hidden.into_iter().peekable();
     let mut end = 0;
@@ -160,6 +161,16 @@ fn store_keys(text: &str) -> impl Iterator<Item = Range<usize>> {
     places.filter(|(word, _)| key_bytes(word).is_some()).map(|(_, place)| place)
 }
 
+/// What is PEM, under whatever key it stands: from the end of its first line on, to its last.
+fn private_keys(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("-----BEGIN ").filter_map(|(index, head)| {
+        let label = text.get(index + head.len()..)?;
+        let (kind, rest) = label.split_once("-----")?;
+        let start = text.len() - rest.len();
+        kind.ends_with("PRIVATE KEY").then(|| start..start + rest.find("-----END").unwrap_or(rest.len()))
+    })
+}
+
 fn line_end(text: &str, from: usize) -> usize {
     text.get(from..).and_then(|rest| rest.find('\n')).map_or(text.len(), |length| from + length)
 }
@@ -181,6 +192,20 @@ mod tests {
         }
         let short = "kyes = [\"AAECAwQFBgcICQoLDA0ODw==\"]\n";
         assert_eq!(mask(short), short, "no key of a store is so short");
+    }
+
+    #[test]
+    fn a_private_key_is_hidden_under_any_key() {
+        for line in
+            ["key = \"-----BEGIN PRIVATE KEY-----hunter2\"", "-----BEGIN EC PRIVATE KEY-----\nhunter2\nhunter2\n"]
+        {
+            for end in ["", "-----END PRIVATE KEY-----\nlisten = 1"] {
+                let text = format!("[server]\n{line}{end}");
+                let masked = mask(&text);
+                assert!(!masked.contains("hunter2") && masked.ends_with(end), "{masked}");
+                assert_eq!(masked.len(), text.len(), "{masked}");
+            }
+        }
     }
 
     #[test]

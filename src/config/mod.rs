@@ -30,6 +30,7 @@ mod said;
 mod secret_source;
 mod store;
 mod syntax;
+mod tls;
 mod url;
 mod value;
 
@@ -69,7 +70,9 @@ pub struct Config {
 pub struct Server {
     /// The address callers reach. Port 0 picks a free one.
     pub listen: SocketAddr,
-    /// The origin callers see, without a trailing slash; `None` stands for `http://<listen>` once bound.
+    /// What callers are shown in TLS; `None` is HTTP without it.
+    pub tls: Option<Tls>,
+    /// The origin callers see, without a trailing slash; `None` stands for `http://<listen>` (`https` with TLS) once bound.
     pub public_url: Option<String>,
     /// The address of health, metrics and administration.
     pub admin_listen: SocketAddr,
@@ -77,6 +80,15 @@ pub struct Server {
     pub workers: usize,
     /// This deployment's pseudonym in `Via` (RFC 9110 §7.6.3); `None` picks a random one at start.
     pub name: Option<String>,
+}
+
+/// `[server] tls`: a pair that belongs together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tls {
+    /// The server's own certificate and those that lead to its authority, in PEM.
+    pub certificates: String,
+    /// The private key of the first, in PEM.
+    pub key: Secret,
 }
 
 /// `[auth0]`.

@@ -104,7 +104,8 @@ fn from_env(table: &Table<'_, '_>, name: &str) -> Result<String, Invalid> {
     })
 }
 
-fn from_file(table: &mut Table<'_, '_>, path: &str) -> Result<String, Invalid> {
+/// The text of the file at `path`, without a newline at its end. The file is watched from here on.
+pub(super) fn from_file(table: &mut Table<'_, '_>, path: &str) -> Result<String, Invalid> {
     let path = table.reader.folder.join(path);
     let read = std::fs::read_to_string(&path);
     let shown = path.display().to_string().escape_debug().to_string();

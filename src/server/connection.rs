@@ -1,27 +1,29 @@
-//! One caller's connection: HTTP/1.1 or HTTP/2 as its first bytes say, one timer, a graceful end.
+//! One caller's connection: HTTP/1.1 or HTTP/2 as its first bytes or its TLS handshake say, one timer, a graceful end.
 
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::http::Request;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use super::Phase;
 use super::heads::Heads;
 use super::live::Live;
+use super::watched::Watched;
 use crate::activity::{Activity, Finding, Patience};
 use crate::clock::Clock;
-use crate::gather;
+use crate::telemetry;
 
 /// What an HTTP/2 connection begins with (RFC 9113 §3.4), also without TLS by a caller who knows that we speak it.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -36,6 +38,15 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Between two looks at a beginning that may become the one of HTTP/2.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a connection ended that did not end well.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] io::Error),
+    #[error("HTTP broke off")]
+    Http(#[source] hyper::Error),
+}
 
 /// What all connections are served with.
 pub(super) struct Serving {
@@ -69,27 +80,62 @@ pub(super) async fn serve(stream: TcpStream, serving: &Serving, mut phases: watc
     // Without it, the last segment of an answer can wait 40 ms for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::new(serving.clock.clone(), serving.patience));
-    let is_http2 = tokio::select! {
-        biased;
-        begins = begins_http2(&stream) => begins,
-        _ = watch_over(&activity) => return,
-        _ = phases.changed() => return,
-    };
-    let Ok(is_http2) = is_http2 else { return };
-    // Boxed: most connections are HTTP/1.1, and each would keep room for the larger of the two.
-    let ended = if is_http2 {
-        Box::pin(serve_http2(stream, serving, &activity, phases)).await
+    // Boxed but for one: most connections are HTTP/1.1, and each would keep room for the largest of the three.
+    let ended = if let Some(tls) = serving.live.tls() {
+        Box::pin(serve_tls(stream, tls, serving, &activity, phases)).await
     } else {
-        serve_http1(stream, serving, &activity, phases).await
+        match in_time(begins_http2(&stream), &activity, &mut phases).await {
+            Some(Ok(true)) => Box::pin(serve_http2(stream, serving, &activity, phases)).await.map_err(Ended::Http),
+            Some(Ok(false)) => serve_http1(stream, serving, &activity, phases).await.map_err(Ended::Http),
+            Some(Err(_)) | None => return,
+        }
     };
     if let Err(error) = ended {
         // Callers leave and strangers send nonsense: not worth a line unless somebody looks.
-        tracing::debug!(cause = %crate::telemetry::chain(&error), "connection ended");
+        tracing::debug!(cause = %telemetry::chain(&error), "connection ended");
     }
 }
 
-async fn serve_http1(
+/// With TLS, the handshake says it (RFC 7301).
+async fn serve_tls(
     stream: TcpStream,
+    tls: Arc<ServerConfig>,
+    serving: &Serving,
+    activity: &Arc<Activity>,
+    mut phases: watch::Receiver<Phase>,
+) -> Result<(), Ended> {
+    // Boxed, so that its room is free again when it is over.
+    let handshake = Box::pin(async {
+        let stream = TlsAcceptor::from(tls).accept(stream).await?;
+        // Also boxed: on its way into the future that serves it, it would have room kept for it at every station.
+        Ok(Box::new(stream))
+    });
+    let Some(shaken) = in_time(handshake, activity, &mut phases).await else { return Ok(()) };
+    let stream = shaken.map_err(Ended::Handshake)?;
+    let ended = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        Box::pin(serve_http2(stream, serving, activity, phases)).await
+    } else {
+        serve_http1(stream, serving, activity, phases).await
+    };
+    ended.map_err(Ended::Http)
+}
+
+/// What comes of `beginning`; `None` when the connection must end before.
+async fn in_time<T>(
+    beginning: impl Future<Output = T>,
+    activity: &Activity,
+    phases: &mut watch::Receiver<Phase>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        begun = beginning => Some(begun),
+        _ = watch_over(activity) => None,
+        _ = phases.changed() => None,
+    }
+}
+
+async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     serving: &Serving,
     activity: &Arc<Activity>,
     phases: watch::Receiver<Phase>,
@@ -105,8 +151,8 @@ async fn serve_http1(
     drive(connection, http1::Connection::graceful_shutdown, activity, phases).await
 }
 
-async fn serve_http2(
-    stream: TcpStream,
+async fn serve_http2<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     serving: &Serving,
     activity: &Arc<Activity>,
     phases: watch::Receiver<Phase>,
@@ -196,72 +242,5 @@ async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
         // The rest is on its way, but the socket is readable already, so only time can pass.
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LAST_PAUSE);
-    }
-}
-
-/// A connection whose reads and writes are noticed.
-struct Watched {
-    stream: TcpStream,
-    heads: Heads,
-    activity: Arc<Activity>,
-}
-
-impl Watched {
-    fn new(stream: TcpStream, heads: Heads, activity: &Arc<Activity>) -> TokioIo<Self> {
-        TokioIo::new(Self { stream, heads, activity: Arc::clone(activity) })
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        let bytes = buffer.filled().get(before..).unwrap_or_default();
-        if !bytes.is_empty() {
-            this.activity.transfer();
-            this.heads.see(bytes, &this.activity);
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
-        if written.is_ready() {
-            this.activity.transfer();
-        }
-        written
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let together = gather::together(slices, |bytes| Pin::new(&mut this.stream).poll_write(context, bytes));
-        let written = match together {
-            Some(written) => written,
-            None => Pin::new(&mut this.stream).poll_write_vectored(context, slices),
-        };
-        if written.is_ready() {
-            this.activity.transfer();
-        }
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use hyper::http::Uri;
 use tokio::task::AbortHandle;
+use tokio_rustls::rustls::ServerConfig;
 
 use super::Surroundings;
 use crate::answer::WayBack;
@@ -25,6 +26,7 @@ use crate::store::Store;
 use crate::telemetry;
 use crate::telemetry::access::Book;
 use crate::telemetry::request_id::{RequestIds, random_digits};
+use crate::tls;
 use crate::token::Tokens;
 use crate::upstream::Upstream;
 
@@ -34,6 +36,8 @@ const STORE_LOOK: Duration = Duration::from_secs(1);
 /// The proxy in force.
 pub(super) struct Live {
     proxy: ArcSwap<Proxy>,
+    /// What handshakes are made with; without it, there is no TLS.
+    tls: ArcSwapOption<ServerConfig>,
     kept: Mutex<Kept>,
     surroundings: Surroundings,
     store: Store,
@@ -73,10 +77,12 @@ impl Live {
         let random = String::from_utf8_lossy(&random);
         let pseudonym = config.server.name.clone().unwrap_or_else(|| format!("idp-proxy-{random}"));
         let request_ids = Arc::new(RequestIds::new());
+        let tls = tls(&config)?;
         let kept = Kept::new(config, &surroundings, &store)?;
         let proxy = assemble(&kept, &surroundings, address, &pseudonym, &request_ids)?;
         Ok(Self {
             proxy: ArcSwap::from_pointee(proxy),
+            tls: ArcSwapOption::new(tls),
             kept: Mutex::new(kept),
             surroundings,
             store,
@@ -90,6 +96,16 @@ impl Live {
     /// The proxy to answer a request with.
     pub(super) fn proxy(&self) -> Arc<Proxy> {
         self.proxy.load_full()
+    }
+
+    /// What a new connection's handshake is made with, if it has one.
+    pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.load_full()
+    }
+
+    /// Where the proxy listens.
+    pub(super) fn url(&self) -> String {
+        url(self.tls.load().is_some(), self.address)
     }
 
     /// What keeps callers from being served, if anything does.
@@ -125,7 +141,7 @@ impl Live {
     }
 
     pub(super) async fn reload(&self, mut config: Config) -> io::Result<Vec<&'static str>> {
-        let (kept, needs_restart) = {
+        let (kept, tls, needs_restart) = {
             let old = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let needs_restart = keep_fixed(&mut config, &old.config);
             let rotates = |provider: &Provider| provider.renewal.as_ref().is_some_and(|renewal| renewal.rotates);
@@ -133,7 +149,9 @@ impl Live {
                 let why = "a provider that rotates needs the new [store] first, and that needs a restart";
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
-            (Kept::succeed(config, &old, &self.surroundings, &self.store)?, needs_restart)
+            // The same pair goes on with the sessions that callers may resume.
+            let tls = if config.server.tls == old.config.server.tls { self.tls() } else { tls(&config)? };
+            (Kept::succeed(config, &old, &self.surroundings, &self.store)?, tls, needs_restart)
         };
         let proxy = assemble(&kept, &self.surroundings, self.address, &self.pseudonym, &self.request_ids)?;
         // A new tenant's keys first, if they can be had: nobody is refused for a reload.
@@ -148,6 +166,7 @@ impl Live {
             tracing::warn!("the new configuration is in force, but its tenant's keys could not be fetched yet");
         }
         self.proxy.store(Arc::new(proxy));
+        self.tls.store(tls);
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         Ok(needs_restart)
     }
@@ -205,6 +224,9 @@ fn keep_fixed(config: &mut Config, old: &Config) -> Vec<&'static str> {
     let mut changed = Vec::new();
     let (server, limits) = (&mut config.server, &mut config.limits);
     keep("server.listen", &mut server.listen, &old.server.listen, &mut changed);
+    if server.tls.is_some() != old.server.tls.is_some() {
+        keep("server.tls", &mut server.tls, &old.server.tls, &mut changed);
+    }
     keep("server.admin_listen", &mut server.admin_listen, &old.server.admin_listen, &mut changed);
     keep("server.workers", &mut server.workers, &old.server.workers, &mut changed);
     keep("server.name", &mut server.name, &old.server.name, &mut changed);
@@ -246,7 +268,7 @@ fn assemble(
     request_ids: &Arc<RequestIds>,
 ) -> io::Result<Proxy> {
     let config = &kept.config;
-    let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let public_url = config.server.public_url.clone().unwrap_or_else(|| url(config.server.tls.is_some(), address));
     let log = surroundings.log.clone().filter(|_| config.telemetry.access_log);
     Ok(Proxy {
         verifier: Arc::clone(&kept.verifier),
@@ -264,6 +286,17 @@ fn assemble(
         request_ids: Arc::clone(request_ids),
         clock: surroundings.clock.clone(),
     })
+}
+
+/// What handshakes with callers are made with.
+fn tls(config: &Config) -> io::Result<Option<Arc<ServerConfig>>> {
+    let tls = config.server.tls.as_ref();
+    tls.map(|tls| tls::for_callers(&tls.certificates, &tls.key)).transpose().map_err(io::Error::other)
+}
+
+fn url(has_tls: bool, address: SocketAddr) -> String {
+    let scheme = if has_tls { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }
 
 /// What callers may call us: the public name, the address we are bound to, and loopback's names, by which an address

@@ -20,6 +20,7 @@ mod admin;
 mod connection;
 mod heads;
 mod live;
+mod watched;
 
 use accept::Listener;
 use live::Live;
@@ -85,6 +86,12 @@ impl Server {
     #[must_use]
     pub fn proxy(&self) -> SocketAddr {
         self.proxy
+    }
+
+    /// The same as a URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.live.url()
     }
 
     /// Where health, metrics and administration are.

@@ -71,7 +71,7 @@ impl From<SendError> for UpstreamError {
             if current.is::<Stalled>() {
                 return Self::UploadStalled;
             }
-            if current.is::<rustls::Error>() {
+            if current.is::<tokio_rustls::rustls::Error>() {
                 return Self::Tls(cause);
             }
             if let Some(BodyError::Caller(_)) = current.downcast_ref() {

@@ -15,6 +15,7 @@ mod renewal;
 mod secrets;
 mod shipped;
 mod store;
+mod tls;
 mod vault;
 
 /// The shortest file that has no faults.
@@ -163,13 +164,13 @@ fn an_unknown_key_is_shown_with_the_nearest_one_and_all_others() {
            |\n\
          2 | admin-listen = \"127.0.0.1:0\"\n  \
            | ^^^^^^^^^^^^\n\
-         help: known keys: `listen`, `admin_listen`, `public_url`, `workers`, `name`\n"
+         help: known keys: `listen`, `admin_listen`, `tls`, `public_url`, `workers`, `name`\n"
     );
 }
 
 #[test]
 fn keys_of_later_versions_are_unknown() {
-    for (table, key) in [("server", "tls"), ("providers.google", "http")] {
+    for (table, key) in [("server", "quic"), ("providers.google", "http")] {
         let fault = the_fault(&format!("{MINIMAL}\n[{table}]\n{key} = 1\n"));
         assert_eq!((fault.code, fault.key.as_deref()), (Code::UnknownKey, Some(&*format!("{table}.{key}"))));
     }

@@ -70,6 +70,8 @@ mod timers;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod tls_in;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod upstream_faults;

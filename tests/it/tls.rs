@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::Version;
+use tokio_rustls::rustls::NamedGroup;
 
 use crate::support::client::{self, Answer};
 use crate::support::https::{Authority, Https, Shown};
@@ -113,6 +114,15 @@ async fn all_who_wait_for_a_connection_hear_at_once_that_there_is_none() {
     };
     // One after the other they would need fourteen seconds.
     assert!(tokio::time::timeout(Duration::from_secs(7), answers).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_key_exchange_with_a_provider_is_hybrid() {
+    let authority = Authority::new();
+    let modern = Https::start(authority.certificate("127.0.0.1"), &["h2"]).await;
+    let (child, rig) = proxy_that_trusts(&authority, &[("modern", modern.port)]).await;
+    assert_eq!(post(&child, &rig, "/proxy/modern/x", b"hello").await.text(), "hello");
+    assert_eq!(modern.exchanged(), [NamedGroup::X25519MLKEM768]);
 }
 
 #[tokio::test]

@@ -86,7 +86,8 @@ impl Child {
             let word = line.split_whitespace().find_map(|word| word.strip_prefix(name));
             word.unwrap_or_else(|| panic!("no {name} in {line}")).to_owned()
         };
-        (self.proxy, self.admin) = (address("proxy=http://"), address("admin=http://"));
+        let proxy = if line.contains("proxy=https://") { "proxy=https://" } else { "proxy=http://" };
+        (self.proxy, self.admin) = (address(proxy), address("admin=http://"));
         self
     }
 

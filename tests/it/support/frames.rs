@@ -1,5 +1,8 @@
 //! HTTP/2 by hand: frames go out exactly as the test says (RFC 9113 §4, RFC 7541).
 
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
 use super::client::PATIENCE;
 use super::wire::Wire;
 
@@ -25,8 +28,8 @@ pub enum Outcome {
 }
 
 /// A connection that speaks HTTP/2.
-pub struct Frames {
-    wire: Wire,
+pub struct Frames<S = TcpStream> {
+    wire: Wire<S>,
 }
 
 struct Frame {
@@ -39,7 +42,14 @@ struct Frame {
 impl Frames {
     /// A connection to `address`, with the preface and no settings.
     pub async fn to(address: &str) -> Self {
-        let mut frames = Self { wire: Wire::to(address).await };
+        Self::over(Wire::to(address).await).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
+    /// The same on a connection that is there.
+    pub async fn over(wire: Wire<S>) -> Self {
+        let mut frames = Self { wire };
         frames.wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         frames.send(SETTINGS, 0, 0, b"").await;
         frames

@@ -1,7 +1,9 @@
 //! Providers behind TLS, with certificates of an authority of the test's own.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use http::{Request, Response, Version};
@@ -10,12 +12,14 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio::net::TcpListener;
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, NamedGroup, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::child;
 
@@ -50,22 +54,58 @@ impl Authority {
 
     fn sign(&self, params: CertificateParams) -> Shown {
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Shown { certificate: certificate.der().to_vec(), key: key.serialize_der() }
+        Shown { certificate: params.signed_by(&key, &self.0).unwrap(), key }
     }
+
+    /// A connection to `address`, to a server that this authority vouches for, in one of these protocols.
+    pub async fn connect(&self, address: &str, protocols: &[&str]) -> io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let versions =
+            ClientConfig::builder_with_provider(hybrid_first()).with_safe_default_protocol_versions().unwrap();
+        let mut config = versions.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        let address: SocketAddr = address.parse().unwrap();
+        let stream = TcpStream::connect(address).await?;
+        TlsConnector::from(Arc::new(config)).connect(address.ip().into(), stream).await
+    }
+
+    /// A client that trusts this authority alone.
+    pub fn client(&self) -> reqwest::ClientBuilder {
+        let root = reqwest::Certificate::from_pem(self.0.pem().as_bytes()).unwrap();
+        reqwest::Client::builder().no_proxy().tls_certs_only([root])
+    }
+}
+
+/// The cryptography of a client that would rather not have today's traffic read later.
+fn hybrid_first() -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups.sort_by_key(|group| group.name() != NamedGroup::X25519MLKEM768);
+    Arc::new(provider)
 }
 
 /// A certificate and its key.
 pub struct Shown {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
+    certificate: Certificate,
+    key: KeyPair,
 }
 
 impl Shown {
+    /// Puts them into `folder`, each in the file that `tls = { cert = "cert.pem", key = "key.pem" }` names.
+    pub fn put(&self, folder: &Path) {
+        std::fs::write(folder.join("cert.pem"), self.certificate.pem()).unwrap();
+        self.put_key(folder);
+    }
+
+    /// Puts the key there alone.
+    pub fn put_key(&self, folder: &Path) {
+        std::fs::write(folder.join("key.pem"), self.key.serialize_pem()).unwrap();
+    }
+
     /// A certificate that only its owner vouches for.
     pub fn self_signed(name: &str) -> Self {
         let (params, key) = (CertificateParams::new([name.to_owned()]).unwrap(), KeyPair::generate().unwrap());
-        Self { certificate: params.self_signed(&key).unwrap().der().to_vec(), key: key.serialize_der() }
+        Self { certificate: params.self_signed(&key).unwrap(), key }
     }
 }
 
@@ -74,6 +114,7 @@ struct Seen {
     connections: usize,
     requests: Vec<(Version, String)>,
     takes_trailers: Vec<bool>,
+    exchanged: Vec<NamedGroup>,
 }
 
 /// A provider behind TLS that answers with the body it was sent. Stops when it is dropped.
@@ -86,8 +127,8 @@ pub struct Https {
 impl Https {
     /// Shows `shown` and chooses among these protocols.
     pub async fn start(shown: Shown, protocols: &[&str]) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(shown.key));
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(shown.key.serialize_der()));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -105,6 +146,11 @@ impl Https {
                 let (acceptor, seen) = (acceptor.clone(), Arc::clone(&kept));
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let session = stream.get_ref().1;
+                    // What a client has to be asked for once more was not its first choice.
+                    let first_choice = session.negotiated_key_exchange_group().map(|group| group.name());
+                    let first_choice = first_choice.filter(|_| session.handshake_kind() == Some(HandshakeKind::Full));
+                    seen.lock().unwrap().exchanged.extend(first_choice);
                     seen.lock().unwrap().connections += 1;
                     let service = service_fn(|request| answer(request, Arc::clone(&seen)));
                     let server = auto::Builder::new(TokioExecutor::new());
@@ -118,6 +164,11 @@ impl Https {
     /// Connections on which the handshake succeeded.
     pub fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
+    }
+
+    /// The key exchanges that clients chose at once.
+    pub fn exchanged(&self) -> Vec<NamedGroup> {
+        self.seen.lock().unwrap().exchanged.clone()
     }
 
     /// Versions and targets of the requests that arrived.

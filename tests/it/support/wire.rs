@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -10,8 +10,8 @@ use super::client::PATIENCE;
 use super::{Answer, Rig, Upstream, rig};
 
 /// A connection and what was read of it ahead.
-pub struct Wire {
-    stream: TcpStream,
+pub struct Wire<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
 }
 
@@ -106,7 +106,25 @@ impl Wire {
 
     /// A connection that was accepted.
     pub fn new(stream: TcpStream) -> Self {
+        Self::over(stream)
+    }
+
+    /// Breaks the connection off with a reset.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// A connection of any kind.
+    pub fn over(stream: S) -> Self {
         Self { stream, buffer: Vec::new() }
+    }
+
+    /// The connection itself, when all that was read has been looked at.
+    pub fn into_inner(self) -> S {
+        assert!(self.buffer.is_empty(), "read and not looked at: {}", String::from_utf8_lossy(&self.buffer));
+        self.stream
     }
 
     /// Sends bytes; tells whether the other side still took them.
@@ -117,11 +135,6 @@ impl Wire {
     /// Sends nothing any more, but goes on reading.
     pub async fn half_close(&mut self) {
         self.stream.shutdown().await.unwrap();
-    }
-
-    /// Breaks the connection off with a reset.
-    pub fn reset(self) {
-        self.stream.set_zero_linger().unwrap();
     }
 
     /// Everything up to and including the empty line that ends a head; empty if the connection ends before.
