@@ -50,6 +50,9 @@ enum Command {
         /// Make one call, say whether it worked, and end
         #[arg(long)]
         once: bool,
+        /// Have the proxy speak TLS, with a certificate of an authority made for this run
+        #[arg(long)]
+        tls: bool,
         /// Describe what runs as one JSON object
         #[arg(long)]
         json: bool,
@@ -113,8 +116,8 @@ pub fn main() -> ExitCode {
     tls::install();
     let exit = match Arguments::parse().command {
         Command::Serve { config } => serve::run(&config, &ProcessEnv),
-        Command::Dev { listen, once, json, faults, tenant_only } => {
-            dev::run(&dev::Options { listen, once, json, faults, tenant_only })
+        Command::Dev { listen, once, tls, json, faults, tenant_only } => {
+            dev::run(&dev::Options { listen, once, tls, json, faults, tenant_only })
         }
         Command::Providers { name, json } => providers::run(name.as_deref(), json, &mut io::stdout()),
         Command::Store { action } => store::run(action, &ProcessEnv),

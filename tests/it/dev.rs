@@ -11,6 +11,7 @@ use crate::support::child::{Signal, idp_proxy};
 
 mod apart;
 mod survival;
+mod tls;
 
 /// `dev` on a free port.
 fn dev(more: &[&str]) -> Child {
@@ -85,12 +86,16 @@ fn curl_lines(banner: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_curl_line_of_the_banner_works_as_it_stands() {
-    let version = Command::new("curl").arg("--version").output();
-    version.expect("this test runs the banner's lines with curl: install curl, or let tests/run do it");
     let child = dev(&[]).listening().await.ready().await;
     child.printed("Ctrl-C").await;
-    let lines = curl_lines(&child.out());
-    assert!(lines.len() >= 5, "{}", child.out());
+    every_curl_line_works(&child.out()).await;
+}
+
+async fn every_curl_line_works(banner: &str) {
+    let version = Command::new("curl").arg("--version").output();
+    version.expect("this test runs the banner's lines with curl: install curl, or let tests/run do it");
+    let lines = curl_lines(banner);
+    assert!(lines.len() >= 5, "{banner}");
     for line in &lines {
         let script = format!("{line} --silent --show-error --max-time 20 --write-out '\n%{{http_code}}'");
         let output = tokio::task::spawn_blocking(move || Command::new("sh").args(["-c", &script]).output().unwrap());

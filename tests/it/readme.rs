@@ -1,12 +1,13 @@
 //! Every command of README.md works as it stands, and every piece of configuration in it is one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use idp_proxy::config::Config;
 
 use crate::support::Child;
 use crate::support::child::{BINARY, folder};
+use crate::support::https::Authority;
 
 /// What a fragment is read with.
 const BASE: &str = "[auth0]\ndomain = \"acme.eu.auth0.com\"\naudience = \"https://proxy.example.com\"\nclient_id = \"id\"\n\
@@ -48,18 +49,25 @@ fn every_piece_of_configuration_has_no_faults() {
         ("BITBUCKET_CLIENT_SECRET", "hunter2"),
         ("IDP_PROXY_STORE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
     ]);
+    let folder = folder();
+    Authority::new().certificate("proxy.example.com").put(&folder);
     let mut count = 0;
     for block in blocks().iter().filter(|block| block.kind.starts_with("toml")) {
         let text = match block.kind.as_str() {
             "toml" => block.text.clone(),
+            // Without a provider there is nothing to configure.
+            "toml fragment" if !block.text.contains("[providers.") => {
+                format!("{BASE}{}\n[providers.github]\n", block.text)
+            }
             "toml fragment" => format!("{BASE}{}", block.text),
             other => panic!("README.md:{}: `{other}` is neither `toml` nor `toml fragment`", block.line),
         };
-        if let Err(faults) = Config::parse(&text, Path::new("README.md"), &env) {
+        if let Err(faults) = Config::parse(&text, &folder.join("README.md"), &env) {
             panic!("README.md:{}:\n{faults}", block.line);
         }
         count += 1;
     }
+    let _ = std::fs::remove_dir_all(folder);
     assert!(count > 0, "README.md shows no configuration");
 }
 

@@ -14,22 +14,22 @@ use crate::server::Server;
 const TOKEN_LIFE_SECONDS: u64 = 86_400;
 
 /// One object for programs. Without a proxy in front, nobody knows where one will be.
-pub(super) fn json(world: &World, server: Option<&Server>) -> Value {
+pub(super) fn json(world: &World, server: Option<&Server>, headers: &HeaderFiles) -> Value {
     let expires_at = world.clock.now().unix_seconds() + TOKEN_LIFE_SECONDS;
     let users = [("alice", ALICE, world.alice()), ("bob", BOB, world.bob())]
         .map(|(name, sub, token)| json!({ "name": name, "sub": sub, "token": token, "expires_at": expires_at }));
-    let proxy = server.map(Server::proxy);
     let providers = world.providers().map(|(provider, _)| {
         let name = &provider.settings().name;
         json!({
             "name": name,
-            "url": proxy.map(|proxy| format!("http://{proxy}/proxy/{name}")),
-            "host": proxy.map(|proxy| format!("{name}.localhost:{}", proxy.port())),
+            "url": server.map(|server| format!("{}/proxy/{name}", server.url())),
+            "host": server.map(|server| format!("{name}.localhost:{}", server.proxy().port())),
             "behaviour": behaviour(&provider.settings().behaviour),
         })
     });
     json!({
-        "proxy": proxy.map(|proxy| format!("http://{proxy}")),
+        "proxy": server.map(Server::url),
+        "ca": headers.authority().map(|path| path.display().to_string()),
         "admin": server.map(|server| format!("http://{}", server.admin())),
         "tenant": world.tenant.base_url(),
         "users": users,
@@ -39,15 +39,15 @@ pub(super) fn json(world: &World, server: Option<&Server>) -> Value {
 
 /// The proxy with everything behind it, for people.
 pub(super) fn whole(world: &World, server: &Server, headers: &HeaderFiles) -> String {
-    let (proxy, admin) = (server.proxy(), server.admin());
-    let mut text = format!("listening proxy=http://{proxy} admin=http://{admin}\n\n");
+    let admin = server.admin();
+    let mut text = format!("listening proxy={} admin=http://{admin}\n\n", server.url());
     text += "A simulated Auth0 tenant, three demo providers and the real proxy in front. Loopback only.\n\n";
     text += &behaviours(world);
     text += &format!(
         "\nTry, in another terminal (the files hold alice's and bob's Auth0 access tokens, good for a day):\n\n\
          {}\x20 curl http://{admin}/metrics\n\n\
          Ctrl-C ends it.\n",
-        calls(headers, proxy),
+        calls(headers, server.proxy()),
     );
     text
 }
@@ -77,13 +77,16 @@ pub(super) fn tenant_only(world: &World, place: &Place, headers: &HeaderFiles, l
 fn calls(headers: &HeaderFiles, proxy: SocketAddr) -> String {
     let (alice, bob) = (headers.path("alice"), headers.path("bob"));
     let (alice, bob, port) = (alice.display(), bob.display(), proxy.port());
+    let authority = headers.authority();
+    let scheme = if authority.is_some() { "https" } else { "http" };
+    let curl = authority.map_or_else(|| "curl".to_owned(), |file| format!("curl --cacert '{}'", file.display()));
     format!(
-        "\x20 curl -H '@{alice}' http://{proxy}/proxy/github/user\n\
-         \x20 curl -H '@{alice}' http://github.localhost:{port}/user\n\
-         \x20 curl -H '@{alice}' http://{proxy}/proxy/google/user\n\
-         \x20 curl -H '@{alice}' -d hello http://{proxy}/proxy/bitbucket/echo\n\
-         \x20 curl -H '@{bob}' http://{proxy}/proxy/google/user    # from Token Vault\n\
-         \x20 curl -H '@{bob}' http://{proxy}/proxy/bitbucket/user    # not connected: what a refusal looks like\n",
+        "\x20 {curl} -H '@{alice}' {scheme}://{proxy}/proxy/github/user\n\
+         \x20 {curl} -H '@{alice}' {scheme}://github.localhost:{port}/user\n\
+         \x20 {curl} -H '@{alice}' {scheme}://{proxy}/proxy/google/user\n\
+         \x20 {curl} -H '@{alice}' -d hello {scheme}://{proxy}/proxy/bitbucket/echo\n\
+         \x20 {curl} -H '@{bob}' {scheme}://{proxy}/proxy/google/user    # from Token Vault\n\
+         \x20 {curl} -H '@{bob}' {scheme}://{proxy}/proxy/bitbucket/user    # not connected: what a refusal looks like\n",
     )
 }
 

@@ -1,5 +1,5 @@
 //! A header line for each user of a world, in files for `curl -H @FILE`: a token on a command line can be seen by every
-//! process of the machine.
+//! process of the machine. Beside them, with TLS, the authority's certificate for `curl --cacert FILE`.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -7,30 +7,36 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::World;
+use super::authority::Shown;
 use super::state::{about, replace};
+
+/// The certificate of the run's own authority.
+const AUTHORITY: &str = "ca.pem";
 
 /// The files, which only this user can read.
 pub(super) struct HeaderFiles {
     folder: PathBuf,
     /// Whether the folder goes when this goes.
     is_temporary: bool,
+    /// Whether there is an authority's certificate.
+    has_tls: bool,
 }
 
 impl HeaderFiles {
     /// In a new folder of their own, which is gone at the end.
-    pub(super) fn create(world: &World) -> io::Result<Self> {
+    pub(super) fn create(world: &World, shown: Option<&Shown>) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("idp-proxy-dev-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&folder)?;
         // Made first, so that a failure while writing removes the folder too.
-        let files = Self { folder, is_temporary: true };
-        files.write(world)?;
+        let files = Self { folder, is_temporary: true, has_tls: shown.is_some() };
+        files.write(world, shown)?;
         Ok(files)
     }
 
     /// In a folder that is there, and stays.
-    pub(super) fn create_in(folder: &Path, world: &World) -> io::Result<Self> {
-        let files = Self { folder: folder.to_owned(), is_temporary: false };
-        files.write(world)?;
+    pub(super) fn create_in(folder: &Path, world: &World, shown: Option<&Shown>) -> io::Result<Self> {
+        let files = Self { folder: folder.to_owned(), is_temporary: false, has_tls: shown.is_some() };
+        files.write(world, shown)?;
         Ok(files)
     }
 
@@ -39,11 +45,20 @@ impl HeaderFiles {
         self.folder.join(name)
     }
 
-    fn write(&self, world: &World) -> io::Result<()> {
+    /// The file of the authority's certificate, if there is TLS.
+    pub(super) fn authority(&self) -> Option<PathBuf> {
+        self.has_tls.then(|| self.path(AUTHORITY))
+    }
+
+    fn write(&self, world: &World, shown: Option<&Shown>) -> io::Result<()> {
         for (name, token) in [("alice", world.alice()), ("bob", world.bob())] {
             let path = self.path(name);
             let line = format!("Authorization: Bearer {token}\n");
             replace(&path, line.as_bytes()).map_err(|error| about(&path, &error))?;
+        }
+        if let Some(shown) = shown {
+            let path = self.path(AUTHORITY);
+            replace(&path, shown.authority.as_bytes()).map_err(|error| about(&path, &error))?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! refused here, in the same words, so that a proxy that works here has a chance to work there.
 
 mod answer;
+mod authority;
 mod banner;
 mod credentials;
 mod encoding;

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `proxy.toml` | what `serve --config` is given; written once, then the user's |
 //! | `alice`, `bob` | their header lines, for `curl -H @FILE` |
+//! | `ca.pem`, `cert.pem`, `key.pem` | with TLS: for `curl --cacert`, and what `proxy.toml` names; new at each start |
 //! | `state/` | keys, users, what was issued and what is spent; `addresses.json` is written last |
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::authority::Shown;
 use super::encoding::random;
 use super::header_files::HeaderFiles;
 use super::http::ANY_PORT;
@@ -22,6 +24,10 @@ use super::{World, WorldSettings};
 
 /// Where the grants of a proxy beside the world are, from the folder on.
 const STORE: &str = "sqlite:idp-proxy.db";
+
+/// What a proxy beside the world shows with TLS, from the folder on.
+const CERTIFICATE: &str = "cert.pem";
+const KEY: &str = "key.pem";
 
 /// The ports that a world may keep: below those that the system gives away by itself (from 32768 on with Linux, from
 /// 49152 elsewhere, RFC 6335 §6), so that nobody has taken them when it comes back.
@@ -71,18 +77,41 @@ impl Place {
         Ok(settings)
     }
 
+    /// Whether proxies here have TLS: as `proxy.toml` says, which is the user's, or as `asked` at the first start.
+    pub(super) fn has_tls(&self, asked: bool) -> io::Result<bool> {
+        let path = self.proxy_toml();
+        if self.addresses.is_none() || !path.exists() {
+            return Ok(asked);
+        }
+        let text = fs::read_to_string(&path).map_err(|error| about(&path, &error))?;
+        // What is wrong with it is for `check` to say.
+        let Ok(table) = text.parse::<toml::Table>() else { return Ok(asked) };
+        let has_tls = table.get("server").and_then(|server| server.get("tls")).is_some();
+        if asked && !has_tls {
+            let why = format!("{}: has no TLS, and is not written again; remove it, or its folder", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        Ok(has_tls)
+    }
+
     /// Writes what the running `world` is found by. Its proxies are to listen on `listen`.
-    pub(super) fn describe(&self, world: &World, listen: SocketAddr) -> io::Result<HeaderFiles> {
+    pub(super) fn describe(&self, world: &World, listen: SocketAddr, shown: Option<&Shown>) -> io::Result<HeaderFiles> {
+        for (name, pem) in shown.iter().flat_map(|shown| [(CERTIFICATE, &shown.certificate), (KEY, &shown.key)]) {
+            let file = self.folder.join(name);
+            replace(&file, pem.as_bytes()).map_err(|error| about(&file, &error))?;
+        }
         let proxy_toml = self.proxy_toml();
         if self.addresses.is_none() || !proxy_toml.exists() {
             let key = crate::store::fresh_key().map_err(io::Error::other)?;
             let proxy = world.proxy_toml(&listen.to_string(), STORE, &key);
             let about_it = "# For `idp-proxy serve` beside `idp-proxy dev --tenant-only`. It is not written again: change \
                             what you like.\n\n";
-            replace(&proxy_toml, format!("{about_it}{proxy}").as_bytes())
+            let tls = shown.map(|_| format!("\n[server.tls]\ncert = \"{CERTIFICATE}\"\nkey = \"{KEY}\"\n"));
+            let tls = tls.unwrap_or_default();
+            replace(&proxy_toml, format!("{about_it}{proxy}{tls}").as_bytes())
                 .map_err(|error| about(&proxy_toml, &error))?;
         }
-        let headers = HeaderFiles::create_in(&self.folder, world)?;
+        let headers = HeaderFiles::create_in(&self.folder, world, shown)?;
         let addresses: Addresses = world.parties().map(|(name, address)| (name.to_owned(), address)).into();
         self.addresses_file().save(&addresses);
         Ok(headers)

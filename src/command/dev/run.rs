@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyper::http::StatusCode;
+use reqwest::Certificate;
 use serde_json::Value;
 
+use super::authority::Shown;
 use super::header_files::HeaderFiles;
 use super::mischief::{self, Mischief};
 use super::place::Place;
@@ -30,6 +32,8 @@ pub(in crate::command) struct Options {
     pub(in crate::command) listen: SocketAddr,
     /// Make one call and end.
     pub(in crate::command) once: bool,
+    /// Have the proxy speak TLS.
+    pub(in crate::command) tls: bool,
     /// Describe what runs in JSON.
     pub(in crate::command) json: bool,
     /// What is to go wrong.
@@ -72,17 +76,19 @@ pub(in crate::command) fn run(options: &Options) -> Exit {
 async fn dev(options: &Options, surroundings: Surroundings) -> io::Result<()> {
     let mut ending = Ending::listen()?;
     let world = World::start(surroundings.clock.clone(), settings()).await?;
-    let headers = HeaderFiles::create(&world)?;
+    let shown = options.tls.then(|| Shown::new(&world, options.listen.ip())).transpose()?;
+    let headers = HeaderFiles::create(&world, shown.as_ref())?;
     let key = crate::store::fresh_key().map_err(io::Error::other)?;
     let store = format!("sqlite:{}", headers.path("grants.db").display());
     let text = world.proxy_toml(&options.listen.to_string(), &store, &key);
-    let config = Config::parse(&text, Path::new("dev"), &ProcessEnv).map_err(io::Error::other)?;
+    let mut config = Config::parse(&text, Path::new("dev"), &ProcessEnv).map_err(io::Error::other)?;
+    config.server.tls = shown.as_ref().map(Shown::tls);
     let server = Server::start(config, surroundings).await?;
     if options.once {
-        return once(&world, &server).await;
+        return once(&world, &server, shown.as_ref()).await;
     }
     show(&if options.json {
-        format!("{}\n", banner::json(&world, Some(&server)))
+        format!("{}\n", banner::json(&world, Some(&server), &headers))
     } else {
         banner::whole(&world, &server, &headers)
     })?;
@@ -94,10 +100,12 @@ async fn dev(options: &Options, surroundings: Surroundings) -> io::Result<()> {
 async fn tenant_only(folder: &Path, options: &Options, clock: Clock) -> io::Result<()> {
     let mut ending = Ending::listen()?;
     let place = Place::open(folder)?;
+    let has_tls = place.has_tls(options.tls)?;
     let world = World::start(clock, place.settle(settings())?).await?;
-    let headers = place.describe(&world, options.listen)?;
+    let shown = has_tls.then(|| Shown::new(&world, options.listen.ip())).transpose()?;
+    let headers = place.describe(&world, options.listen, shown.as_ref())?;
     show(&if options.json {
-        format!("{}\n", banner::json(&world, None))
+        format!("{}\n", banner::json(&world, None, &headers))
     } else {
         banner::tenant_only(&world, &place, &headers, options.listen)
     })?;
@@ -127,9 +135,13 @@ async fn run_on(world: &World, options: &Options, ending: &mut Ending) {
 }
 
 /// Makes the first call of the banner, and says what came of it.
-async fn once(world: &World, server: &Server) -> io::Result<()> {
-    let url = format!("http://{}/proxy/github/user", server.proxy());
-    let client = reqwest::Client::builder().no_proxy().build().map_err(io::Error::other)?;
+async fn once(world: &World, server: &Server, shown: Option<&Shown>) -> io::Result<()> {
+    let url = format!("{}/proxy/github/user", server.url());
+    let mut client = reqwest::Client::builder().no_proxy();
+    if let Some(shown) = shown {
+        client = client.tls_certs_only([Certificate::from_pem(shown.authority.as_bytes()).map_err(io::Error::other)?]);
+    }
+    let client = client.build().map_err(io::Error::other)?;
     // The tenant's keys are on their way; they are here long before a person could type.
     let mut answer = None;
     for _ in 0..50 {

@@ -188,6 +188,38 @@ async fn its_configuration_is_written_once_and_without_faults() {
 }
 
 #[tokio::test]
+async fn with_tls_a_proxy_beside_it_shows_what_the_newest_start_vouches_for() {
+    let place = Place::new();
+    let (child, world) = place.running(&["--tls"]).await;
+    assert_eq!(world["ca"].as_str(), place.file("ca.pem").canonicalize().unwrap().to_str());
+    let token = text(&world["users"][0]["token"]).to_owned();
+    let proxy = place.serve().await;
+    let call = async |authority: &str| {
+        let root = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([root]).build().unwrap();
+        let sent = client.get(format!("https://{}/proxy/github/user", proxy.proxy)).bearer_auth(&token).send().await;
+        sent.map(|answer| answer.status().as_u16())
+    };
+    let first = place.text("ca.pem");
+    assert_eq!(call(&first).await.unwrap(), 200);
+    killed(child).await;
+
+    // Without being told: proxy.toml says it.
+    let (child, world) = place.running(&[]).await;
+    assert!(world["ca"].is_string(), "{world}");
+    proxy.logged("configuration reloaded").await;
+    assert_eq!(call(&place.text("ca.pem")).await.unwrap(), 200);
+    assert!(call(&first).await.is_err(), "yesterday's authority vouches for today's certificate");
+    killed(child).await;
+
+    let without = place.text("proxy.toml").replace("[server.tls]", "[other]");
+    std::fs::write(place.file("proxy.toml"), without).unwrap();
+    let mut refused = place.start(&["--tls"]);
+    assert_eq!(refused.exit().await.code(), Some(2));
+    assert!(refused.log().contains("proxy.toml: has no TLS"), "{}", refused.log());
+}
+
+#[tokio::test]
 async fn what_a_first_start_left_unfinished_is_begun_anew() {
     let place = Place::new();
     let (child, _) = place.running(&[]).await;
