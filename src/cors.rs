@@ -7,7 +7,7 @@ use hyper::http::{Method, Response, StatusCode};
 /// What a page may read beside the few fields that browsers always show: paging, caching, limits, and whatever tells
 /// what happened. `*` would be simpler, but browsers take it literally where credentials are involved.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "content-disposition, content-location, content-range, deprecation, etag, link, location, proxy-status, \
+    "content-disposition, content-location, content-range, deprecation, etag, idp-proxy-connect, idp-proxy-scope-needed, link, location, proxy-status, \
      ratelimit, ratelimit-limit, ratelimit-policy, ratelimit-remaining, ratelimit-reset, request-id, retry-after, \
      server-timing, sunset, via, warning, www-authenticate, x-accepted-github-permissions, x-accepted-oauth-scopes, \
      x-app-usage, x-github-request-id, x-github-sso, x-goog-upload-url, x-oauth-scopes, x-ratelimit-limit, \

@@ -53,6 +53,8 @@ fn stays_there(name: &str) -> bool {
             // Browsers would report what happens at our origin, other providers' URLs included, to whomever these name.
             | "nel" | "report-to" | "reporting-endpoints"
     ) || name.starts_with("access-control-")
+        // Ours to say: where to sign in, for one.
+        || name.starts_with("idp-proxy-")
         || is_hop_by_hop(name)
 }
 

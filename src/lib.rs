@@ -22,8 +22,8 @@
 //!
 //! Beside them are leaves, which know no room: `config` (file to meaning), `auth0` (the tenant's endpoints and budget),
 //! `telemetry` (log, metrics), `store` (where grants outlive the process), `body`, `activity`, `assertion`, `bounded`,
-//! `gather`, `percent`, `tls`, `clock`, `random`, `secret`. `command` starts it all; `command::dev` holds the simulated
-//! tenant and providers, which the tests use too.
+//! `connect` (where users sign in), `gather`, `percent`, `tls`, `clock`, `random`, `secret`. `command` starts it all;
+//! `command::dev` holds the simulated tenant and providers, which the tests use too.
 //!
 //! # What never happens
 //!
@@ -42,6 +42,7 @@ mod bounded;
 pub mod clock;
 pub mod command;
 pub mod config;
+mod connect;
 mod gather;
 mod percent;
 mod random;

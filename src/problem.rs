@@ -1,11 +1,15 @@
 //! Answers of our own: problems (RFC 9457), their pages, and what the proxy says about itself (RFC 9728).
 
+use std::collections::HashMap;
+
 use hyper::http::HeaderMap;
 use hyper::http::header::{self, HeaderName, HeaderValue};
 use hyper::http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::config::Config;
+use crate::connect::Connect;
 use crate::error::{Code, Error, Row};
 use crate::headers::PROXY_STATUS;
 use crate::provider::PermitError;
@@ -20,13 +24,15 @@ pub struct Pages {
     public_url: String,
     audience: String,
     issuers: Vec<String>,
+    connects: HashMap<String, Connect>,
 }
 
 impl Pages {
     /// Pages of the proxy at `public_url`.
     #[must_use]
-    pub fn new(public_url: String, audience: String, issuers: Vec<String>) -> Self {
-        Self { public_url, audience, issuers }
+    pub fn new(config: &Config, public_url: String) -> Self {
+        let (audience, issuers) = (config.auth0.audience.clone(), config.auth0.issuers.clone());
+        Self { public_url, audience, issuers, connects: Connect::of_each(config) }
     }
 
     /// The answer to a request that failed.
@@ -49,10 +55,8 @@ impl Pages {
             if let Error::Token(TokenError::AmbiguousAccount { choices }) = error {
                 members.insert("choices".into(), choices.clone().into());
             }
-            if let Error::Token(error) = error
-                && let Some(connection) = error.connection()
-            {
-                members.insert("connect".into(), json!({ "connection": connection }));
+            if let Some(connect) = provider.and_then(|provider| self.connect(error.code(), provider)) {
+                members.insert("connect".into(), connect);
             }
         }
         let mut answer = Response::new(Body::whole(problem.to_string()));
@@ -73,6 +77,15 @@ impl Pages {
             insert_text(headers, header::WWW_AUTHENTICATE, &challenge);
         }
         answer
+    }
+
+    /// What the application has to do, where the user's account is what is wrong.
+    fn connect(&self, code: Code, provider: &str) -> Option<Value> {
+        let connect = self.connects.get(provider)?;
+        if code == Code::NotConnected {
+            return Some(connect.first());
+        }
+        (code == Code::ReconnectRequired).then(|| connect.anew())
     }
 
     /// RFC 6750 §3: without credentials a challenge names no error; RFC 9728 §5.1: it says where to learn more.

@@ -160,12 +160,15 @@ impl Proxy {
         let head = std::mem::replace(head, Request::new(()).into_parts().0);
         let sent = self.exchange(&call, &token, head, body).await;
         entry.note(|record| record.upstream = self.clock.instant() - found);
-        let Answer { mut head, ahead, body, lease, token } = sent?;
+        let Answer { mut head, ahead, body, lease, token, shortage } = sent?;
 
         let received = head.status;
         headers::for_caller(&mut head, side)?;
-        let token = token.as_bytes().get(call.provider().auth_prefix().len()..).unwrap_or_default();
         let way_back = self.ways_back.get(&**call.provider().name());
+        if let (Some(way_back), Some(shortage)) = (way_back, shortage) {
+            way_back.tell(&shortage, &mut head.headers);
+        }
+        let token = call.provider().token_in(&token);
         let edit = way_back.and_then(|way_back| way_back.edit((door, &method), token, &mut head));
         head.headers.append(PROXY_STATUS, received_status(received));
         let body = Body::relayed((ahead, body), lease, self.idle_timeout, headers::strip_trailers);

@@ -13,6 +13,7 @@ use hyper::http::{Method, StatusCode};
 use crate::body::Edited;
 use crate::bounded::Bounded;
 use crate::config::{Config, GuardMode};
+use crate::connect::Connect;
 use crate::telemetry::metrics::Metrics;
 
 mod content;
@@ -20,10 +21,12 @@ mod decoder;
 mod expansion;
 mod guard;
 mod links;
+mod shortage;
 mod unpack;
 pub mod verdict;
 
 pub use links::Door;
+pub use shortage::Shortage;
 
 use content::{Codings, Content, Kind};
 use guard::{Alarm, Fields, Finding, Guard, Guarded, Parameters};
@@ -32,6 +35,7 @@ use unpack::Unpack;
 
 /// What is done to the answers of one provider on their way back.
 pub struct WayBack {
+    connect: Connect,
     links: Links,
     /// Parameters of URLs that are not for callers.
     parameters: Option<Parameters>,
@@ -64,9 +68,11 @@ impl WayBack {
     #[must_use]
     pub fn of_each(config: &Config, public_url: &str, metrics: &Metrics) -> HashMap<String, Self> {
         let links = Links::of_each(&config.providers, public_url);
+        let mut connects = Connect::of_each(config);
         let way_back = |(name, links): (String, Links)| {
             let provider = config.providers.get(&name)?;
             let way_back = Self {
+                connect: connects.remove(&name)?,
                 links,
                 parameters: Parameters::new(&provider.secret_params),
                 fields: Fields::new(&provider.secret_fields),
@@ -78,6 +84,12 @@ impl WayBack {
             Some((name, way_back))
         };
         links.into_iter().filter_map(way_back).collect()
+    }
+
+    /// Says in an answer's headers what its call lacked, and where that is asked for. It comes before [`Self::edit`], whose
+    /// guard looks it through.
+    pub fn tell(&self, shortage: &Shortage, headers: &mut HeaderMap) {
+        shortage.tell(&self.connect, headers);
     }
 
     /// Makes the head of an answer to a `method` request right for a caller who came by `door`, in place. `token` is what

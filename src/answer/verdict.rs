@@ -1,10 +1,11 @@
 //! WHAT A REFUSAL MEANS: whether an answer says that the access token is dead, in the provider's own words. Pure.
 
-use hyper::http::HeaderMap;
 use hyper::http::header;
 use hyper::http::response::Parts;
+use hyper::http::{HeaderMap, HeaderName};
 use serde_json::Value;
 
+use super::shortage::words;
 use crate::config::{ExpiredWhen, HeaderTest, JsonTest, JsonValue, Means, Wanted};
 
 /// The largest body that is read for a verdict, in bytes: errors are small.
@@ -50,6 +51,9 @@ fn is_about(rule: &ExpiredWhen, head: &Parts) -> bool {
 }
 
 fn says(test: &HeaderTest, headers: &HeaderMap) -> bool {
+    if test.none_in.as_ref().is_some_and(|held| !lacks(headers, &test.name, held)) {
+        return false;
+    }
     let mut lines = headers.get_all(&test.name).iter();
     lines.any(|line| {
         let line = String::from_utf8_lossy(line.as_bytes());
@@ -59,6 +63,17 @@ fn says(test: &HeaderTest, headers: &HeaderMap) -> bool {
             Wanted::Contains(text) => line.contains(text.as_str()),
         }
     })
+}
+
+/// Whether `held` is there without any of the words of `accepted`. Where none is named, none is asked for.
+fn lacks(headers: &HeaderMap, accepted: &HeaderName, held: &HeaderName) -> bool {
+    let all = |name: &HeaderName| {
+        let lines = headers.get_all(name).iter();
+        lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect::<Vec<_>>().join(",")
+    };
+    let (accepted, has) = (all(accepted), all(held));
+    let mut accepted = words(&accepted).peekable();
+    headers.contains_key(held) && accepted.peek().is_some() && !accepted.any(|one| words(&has).any(|held| held == one))
 }
 
 fn stands(wanted: &Wanted<JsonValue>, value: &Value) -> bool {
@@ -84,7 +99,7 @@ fn is_readable(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hyper::http::{HeaderName, Response, StatusCode};
+    use hyper::http::{Response, StatusCode};
 
     use super::*;
 
@@ -141,7 +156,9 @@ mod tests {
     #[test]
     fn a_header_says_it_in_one_of_its_lines() {
         let name = HeaderName::from_static("www-authenticate");
-        let contains = |text: &str| Some(HeaderTest { name: name.clone(), wanted: Wanted::Contains(text.to_owned()) });
+        let contains = |text: &str| {
+            Some(HeaderTest { name: name.clone(), wanted: Wanted::Contains(text.to_owned()), none_in: None })
+        };
         let rules = [
             ExpiredWhen { header: contains("insufficient_scope"), ..rule(401, Means::Scope) },
             rule(401, Means::Expired),
@@ -149,7 +166,7 @@ mod tests {
         let scope = [("www-authenticate", "Basic"), ("www-authenticate", "Bearer error=\"insufficient_scope\"")];
         assert_eq!(by_head(&rules, &head(401, &scope)), Verdict::Clear(Some(Means::Scope)));
         assert_eq!(by_head(&rules, &head(401, &[])), Verdict::Clear(Some(Means::Expired)));
-        let there = HeaderTest { name, wanted: Wanted::Anything };
+        let there = HeaderTest { name, wanted: Wanted::Anything, none_in: None };
         assert!(says(&there, &head(401, &scope).headers) && !says(&there, &head(401, &[]).headers));
     }
 

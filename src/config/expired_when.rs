@@ -29,6 +29,8 @@ pub struct HeaderTest {
     pub name: HeaderName,
     /// What it must say.
     pub wanted: Wanted<String>,
+    /// A header without any of the words that stand in it: the one lists scopes that would do, the other those of the token.
+    pub none_in: Option<HeaderName>,
 }
 
 /// A test of a place in a JSON body.
@@ -130,11 +132,11 @@ fn rule(mut table: Table<'_, '_>) -> Option<ExpiredWhen> {
 }
 
 fn header(mut table: Table<'_, '_>) -> Option<HeaderTest> {
-    let name = table
-        .required("name", text(|text| HeaderName::try_from(text).map_err(|_| Invalid::value("must be a header name"))));
+    let name = table.required("name", text(any_header_name));
     let wanted = wanted(&mut table, text(some_text));
+    let none_in = table.optional("none_in", text(any_header_name));
     table.refuse_rest();
-    Some(HeaderTest { name: name?, wanted: wanted? })
+    Some(HeaderTest { name: name?, wanted: wanted?, none_in })
 }
 
 fn json(mut table: Table<'_, '_>) -> Option<JsonTest> {
@@ -164,7 +166,7 @@ fn wanted<T: PartialEq>(
 }
 
 /// A value, or a list of some of which one is enough.
-fn one_or_more<T: PartialEq>(
+pub(super) fn one_or_more<T: PartialEq>(
     table: &mut Table<'_, '_>,
     key: &'static str,
     parse: impl Fn(&Item<'_>) -> Result<T, Invalid>,
@@ -202,12 +204,17 @@ fn means(text: &str) -> Result<Means, Invalid> {
     }
 }
 
-fn some_text(text: &str) -> Result<String, Invalid> {
+/// Reads the name of a header that is only looked at.
+pub(super) fn any_header_name(text: &str) -> Result<HeaderName, Invalid> {
+    HeaderName::try_from(text).map_err(|_| Invalid::value("must be a header name"))
+}
+
+pub(super) fn some_text(text: &str) -> Result<String, Invalid> {
     if text.is_empty() { Err(Invalid::value("must not be empty")) } else { Ok(text.to_owned()) }
 }
 
 /// Reads a JSON Pointer (RFC 6901 §3). The empty one is the whole body, which no single value can be compared with.
-fn pointer(text: &str) -> Result<String, Invalid> {
+pub(super) fn pointer(text: &str) -> Result<String, Invalid> {
     let is_escaped = |after: &str| after.starts_with(['0', '1']);
     if !text.starts_with('/') || !text.split('~').skip(1).all(is_escaped) {
         return Err(Invalid::value("must be a JSON pointer (RFC 6901)")

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::connect::application;
 use super::duration::duration;
 use super::env::Env;
 use super::fault::{Code, Fault, Faults};
@@ -79,10 +80,21 @@ fn config(mut root: Table<'_, '_>) -> Option<Config> {
     let store = store(store_table);
     let providers = providers(root.required_table("providers", &provider::example()), &own_place(&server), has_store);
     let cors = cors(root.table("cors"));
+    let connect = application(root.table("connect"));
     let limits = limits(root.table("limits"));
     let telemetry = telemetry(root.table("telemetry"));
     root.refuse_rest();
-    Some(Config { server, auth0: auth0?, store, providers, cors, limits, telemetry, files: Vec::<PathBuf>::new() })
+    Some(Config {
+        server,
+        auth0: auth0?,
+        store,
+        providers,
+        cors,
+        connect,
+        limits,
+        telemetry,
+        files: Vec::<PathBuf>::new(),
+    })
 }
 
 fn server(mut table: Table<'_, '_>) -> Server {

@@ -13,6 +13,7 @@ use hyper::http::{HeaderName, HeaderValue};
 
 use crate::secret::Secret;
 
+mod connect;
 mod connection;
 mod duration;
 mod env;
@@ -34,6 +35,7 @@ mod tls;
 mod url;
 mod value;
 
+pub use connect::{Application, NeededScopes, ScopePlace, SignIn};
 pub use duration::parse_duration;
 pub use env::{Env, ProcessEnv};
 pub use expired_when::{ExpiredWhen, HeaderTest, JsonTest, JsonValue, Means, Wanted};
@@ -57,6 +59,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Which browser origins may read the answers.
     pub cors: Cors,
+    /// The application that users are sent to sign in to, if one is named.
+    pub connect: Option<Application>,
     /// Every limit.
     pub limits: Limits,
     /// What is written down.
@@ -194,6 +198,10 @@ pub struct Provider {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// By which answers it says that a token is dead; the first rule that matches decides.
     pub expired_when: Vec<ExpiredWhen>,
+    /// Where it says which scopes a call would have needed.
+    pub needed_scopes: NeededScopes,
+    /// What a sign-in through its connection asks for.
+    pub sign_in: SignIn,
     /// Where an answer's links into the provider are pointed back at the proxy.
     pub rewrite: Rewrite,
     /// Whether answers are searched for the injected token.

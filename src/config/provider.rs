@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hyper::http::{HeaderName, HeaderValue, header};
 use toml::de::DeValue;
 
+use super::connect::{needed_scopes, sign_in};
 use super::connection::{Settled, Written, settle};
 use super::expired_when::expired_when;
 use super::fault::{Code, Fault};
@@ -106,6 +107,8 @@ fn provider(
     let auth_prefix = table.or("auth_prefix", "Bearer ".to_owned(), text(auth_prefix));
     let headers = headers(&mut table, &auth_header);
     let expired_when = expired_when(&mut table);
+    let needed_scopes = needed_scopes(&mut table);
+    let sign_in = sign_in(&mut table);
     let rewrite = table.or("rewrite", Rewrite::Headers, text(rewrite));
     let guard = table.or("guard", GuardMode::On, text(guard_mode));
     let rewrite_paths = rewrite_paths(&mut table, rewrite, base_url.as_ref());
@@ -126,6 +129,8 @@ fn provider(
         auth_prefix,
         headers,
         expired_when,
+        needed_scopes,
+        sign_in,
         rewrite,
         rewrite_paths,
         guard,

@@ -8,7 +8,7 @@ use hyper::http::uri::PathAndQuery;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::caller::Caller;
-use crate::config::{self, Config, ExpiredWhen, Source};
+use crate::config::{self, Config, ExpiredWhen, NeededScopes, Source};
 
 mod permit;
 mod target;
@@ -63,6 +63,12 @@ impl Provider {
         &self.settings.auth_prefix
     }
 
+    /// The token in the value of that header.
+    #[must_use]
+    pub fn token_in<'value>(&self, value: &'value HeaderValue) -> &'value [u8] {
+        value.as_bytes().get(self.settings.auth_prefix.len()..).unwrap_or_default()
+    }
+
     /// Whether the bodies of its answers are read: for links, for parameters that are not for callers, or for what they say
     /// of the token.
     #[must_use]
@@ -80,6 +86,12 @@ impl Provider {
     #[must_use]
     pub fn expired_when(&self) -> &[ExpiredWhen] {
         &self.settings.expired_when
+    }
+
+    /// Where its answers say which scopes a call would have needed.
+    #[must_use]
+    pub fn needed_scopes(&self) -> &NeededScopes {
+        &self.settings.needed_scopes
     }
 }
 

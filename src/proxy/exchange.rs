@@ -7,6 +7,7 @@ use hyper::http::response;
 use hyper::http::{HeaderValue, Request};
 
 use super::Proxy;
+use crate::answer::Shortage;
 use crate::answer::verdict::{self, Verdict};
 use crate::body::{Ahead, AtEnd, Kept, RequestBody};
 use crate::config::Means;
@@ -23,6 +24,8 @@ pub(super) struct Answer {
     pub(super) lease: Option<Box<dyn AtEnd>>,
     /// What it was asked with.
     pub(super) token: HeaderValue,
+    /// What that may not do, and the call needed.
+    pub(super) shortage: Option<Box<Shortage>>,
 }
 
 /// What a request is made of once more.
@@ -73,17 +76,23 @@ impl Proxy {
         let request = Request::from_parts(head, body);
         let (response, lease) = self.upstream.send(call.provider(), call.target(), request, upload).await?;
         let (head, body) = response.into_parts();
-        let mut answer = Answer { head, ahead: None, body, lease, token: token.expose().clone() };
+        let mut answer = Answer { head, ahead: None, body, lease, token: token.expose().clone(), shortage: None };
         let rules = call.provider().expired_when();
-        let means = match verdict::by_head(rules, &answer.head) {
-            Verdict::Clear(means) => means,
+        let (means, read) = match verdict::by_head(rules, &answer.head) {
+            Verdict::Clear(means) => (means, None),
             Verdict::InBody => {
                 let ahead = answer.ahead.insert(Box::default());
                 // Boxed: it is rare, and every request's future would keep room for it.
-                let reading = Box::pin(ahead.read(&mut answer.body, verdict::BODY_MAX, self.idle_timeout));
-                reading.await.and_then(|body| verdict::by_body(rules, &answer.head, &body))
+                let read = Box::pin(ahead.read(&mut answer.body, verdict::BODY_MAX, self.idle_timeout)).await;
+                (read.as_deref().and_then(|body| verdict::by_body(rules, &answer.head, body)), read)
             }
         };
+        if means == Some(Means::Scope) {
+            let read = read.unwrap_or_default();
+            let token = call.provider().token_in(&answer.token);
+            let shortage = Shortage::of(call.provider().needed_scopes(), &answer.head, &read, token);
+            answer.shortage = Some(Box::new(shortage));
+        }
         // Who may not do something would not with another token either.
         Ok((answer, matches!(means, Some(Means::Expired | Means::Revoked))))
     }

@@ -279,7 +279,7 @@ fn assemble(
         own_hosts: own_hosts(&public_url, address.ip()),
         cors: Cors::new(&config.cors.origins, &public_url),
         ways_back: WayBack::of_each(config, &public_url, &surroundings.metrics),
-        pages: Pages::new(public_url, config.auth0.audience.clone(), config.auth0.issuers.clone()),
+        pages: Pages::new(config, public_url),
         replay_body_bytes: config.limits.replay_body_bytes,
         idle_timeout: config.limits.idle_timeout,
         book: Book::new(log, surroundings.metrics.clone(), surroundings.clock.clone()),

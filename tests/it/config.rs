@@ -8,6 +8,7 @@ use idp_proxy::config::fault::{Code, Fault};
 use idp_proxy::config::{Config, Faults, LogFormat};
 use proptest::prelude::*;
 
+mod connect;
 mod connections;
 mod expired_when;
 mod providers;
@@ -174,7 +175,7 @@ fn keys_of_later_versions_are_unknown() {
         let fault = the_fault(&format!("{MINIMAL}\n[{table}]\n{key} = 1\n"));
         assert_eq!((fault.code, fault.key.as_deref()), (Code::UnknownKey, Some(&*format!("{table}.{key}"))));
     }
-    assert_eq!(the_fault(&format!("{MINIMAL}\n[connect]\n")).message, "unknown table [connect]");
+    assert_eq!(the_fault(&format!("{MINIMAL}\n[console]\n")).message, "unknown table [console]");
 }
 
 #[test]

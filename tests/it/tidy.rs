@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use idp_proxy::error::Code;
 
 /// What knows no room.
-const LEAVES: [&str; 14] = [
+const LEAVES: [&str; 15] = [
     "activity",
     "assertion",
     "auth0",
@@ -14,6 +14,7 @@ const LEAVES: [&str; 14] = [
     "bounded",
     "clock",
     "config",
+    "connect",
     "gather",
     "percent",
     "random",

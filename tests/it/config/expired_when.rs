@@ -40,7 +40,7 @@ fn a_rule_names_statuses_a_header_and_a_place_in_json() {
             { status = 403, means = "scope" },
         ]"#,
     );
-    let header = |name: &str, wanted| Some(HeaderTest { name: name.parse().unwrap(), wanted });
+    let header = |name: &str, wanted| Some(HeaderTest { name: name.parse().unwrap(), wanted, none_in: None });
     let expected = [
         ExpiredWhen { header: header("x-github-sso", Wanted::Anything), ..on(401, Means::Scope) },
         ExpiredWhen {

@@ -1,0 +1,126 @@
+//! WHERE TO SIGN IN: what an application has to do for a user's account to be connected, anew or with further scopes. Pure.
+
+use std::collections::HashMap;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use crate::config::{Application, Config, Provider, Source};
+
+/// What is known of the way to connect accounts at one provider.
+pub struct Connect {
+    connection: String,
+    is_in_vault: bool,
+    /// Those that are always asked for.
+    scopes: Vec<String>,
+    /// A sign-in's URL but for its scopes; `None` where no application is named.
+    login: Option<String>,
+}
+
+/// What has to be done for a call to succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The user signs in with the account that is theirs already.
+    Login,
+    /// The account becomes one of the user's: signing in with it would make another user of the tenant.
+    Link,
+    /// Token Vault is filled by a flow of its own; signing in leaves it as it is.
+    ConnectedAccounts,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Link => "link",
+            Self::ConnectedAccounts => "connected_accounts",
+        }
+    }
+}
+
+/// What applications ask Auth0 for as a rule. One that wants a refresh token of Auth0's adds `offline_access`.
+const SCOPE: &str = "openid profile email";
+
+impl Connect {
+    /// That of every provider, by its name.
+    #[must_use]
+    pub fn of_each(config: &Config) -> HashMap<String, Self> {
+        let of = |provider: &Provider| Self {
+            connection: provider.connection.clone(),
+            is_in_vault: provider.source == Source::TokenVault,
+            scopes: provider.sign_in.scopes.clone(),
+            login: config.connect.as_ref().and_then(|application| login(config, provider, application)),
+        };
+        config.providers.iter().map(|(name, provider)| (name.clone(), of(provider))).collect()
+    }
+
+    /// The URL at which a user signs in with an account that is theirs already, so that its token has the scopes `needed`.
+    /// The application adds what only it can know: `state`, `nonce` and its PKCE challenge.
+    #[must_use]
+    pub fn login_url(&self, needed: &[String]) -> Option<String> {
+        let login = self.login.as_ref().filter(|_| !self.is_in_vault)?;
+        let scope = self.scope(needed);
+        if scope.is_empty() {
+            return Some(login.clone());
+        }
+        let mut url = login.clone();
+        push(&mut url, "connection_scope", &scope);
+        Some(url)
+    }
+
+    /// What a user has to do who has no account there.
+    #[must_use]
+    pub fn first(&self) -> Value {
+        self.member(Kind::Link, None)
+    }
+
+    /// What a user has to do whose account there has no token that can be used.
+    #[must_use]
+    pub fn anew(&self) -> Value {
+        self.member(Kind::Login, self.login_url(&[]))
+    }
+
+    fn member(&self, kind: Kind, url: Option<String>) -> Value {
+        let kind = if self.is_in_vault { Kind::ConnectedAccounts } else { kind };
+        let scope = Some(self.scope(&[])).filter(|scope| !scope.is_empty());
+        let mut member = Map::new();
+        member.insert("connection".into(), self.connection.as_str().into());
+        member.insert("kind".into(), kind.name().into());
+        for (name, text) in [("url", url), ("connection_scope", scope)] {
+            if let Some(text) = text {
+                member.insert(name.into(), text.into());
+            }
+        }
+        Value::Object(member)
+    }
+
+    /// As Auth0 has it: a comma between two.
+    fn scope(&self, needed: &[String]) -> String {
+        let further = needed.iter().filter(|scope| !self.scopes.contains(scope));
+        self.scopes.iter().chain(further).map(String::as_str).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// At the first of the tenant's issuers: with a custom domain that is where sessions and callers' tokens are from.
+fn login(config: &Config, provider: &Provider, application: &Application) -> Option<String> {
+    let mut url = format!("{}authorize?response_type=code", config.auth0.issuers.first()?);
+    push(&mut url, "client_id", &application.client_id);
+    push(&mut url, "redirect_uri", &application.redirect_uri);
+    push(&mut url, "audience", &config.auth0.audience);
+    push(&mut url, "scope", SCOPE);
+    push(&mut url, "connection", &provider.connection);
+    for (name, value) in &provider.sign_in.params {
+        push(&mut url, name, value);
+    }
+    Some(url)
+}
+
+/// RFC 3986 §2.3: what means the same everywhere, encoded or not.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn push(url: &mut String, name: &str, value: &str) {
+    url.push('&');
+    url.extend(utf8_percent_encode(name, RESERVED));
+    url.push('=');
+    url.extend(utf8_percent_encode(value, RESERVED));
+}
