@@ -54,6 +54,8 @@ mod routing;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod scopes;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod store;
