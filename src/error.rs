@@ -285,6 +285,7 @@ fn token(error: &TokenError) -> Code {
         | TokenError::Expired { .. }
         | TokenError::Rejected { .. }
         | TokenError::NoToken { .. }
+        | TokenError::NoOfflineAccess { .. }
         | TokenError::NotInVault { .. } => Code::ReconnectRequired,
         TokenError::Renewal { class, .. } => renewal(*class),
         TokenError::RenewalTooSlow { .. } => Code::UpstreamTimeout,

@@ -214,6 +214,9 @@ pub struct Provider {
     pub secret_fields: Vec<String>,
     /// Which of the tenant's worlds holds its tokens.
     pub source: Source,
+    /// What its tokens are for, if not what the identity's own one is for: then each is had with the identity's refresh
+    /// token, and the identity's own access token is never sent.
+    pub audience: Option<String>,
     /// How its tokens are renewed, if they are renewed here.
     pub renewal: Option<Renewal>,
 }

@@ -64,9 +64,9 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: boo
             providers.insert(name, provider);
         }
     }
-    for (name, Settled { source, renewal }) in settle(table.reader, written, has_store) {
+    for (name, Settled { source, audience, renewal }) in settle(table.reader, written, has_store) {
         if let Some(provider) = providers.get_mut(&name) {
-            (provider.source, provider.renewal) = (source, renewal);
+            (provider.source, provider.audience, provider.renewal) = (source, audience, renewal);
         }
     }
     providers
@@ -115,7 +115,7 @@ fn provider(
     let secret_params = table.list("secret_params", text(token)).unwrap_or_default();
     let secret_fields = table.list("secret_fields", text(token)).unwrap_or_default();
     // What its connection says is settled when all tables are read.
-    let Settled { source, renewal } = Settled::default();
+    let Settled { source, audience, renewal } = Settled::default();
     table.refuse_rest();
     Some(Provider {
         connection: connection?,
@@ -137,6 +137,7 @@ fn provider(
         secret_params,
         secret_fields,
         source,
+        audience,
         renewal,
     })
 }

@@ -45,6 +45,12 @@ impl Provider {
         self.settings.source
     }
 
+    /// What its tokens are for; empty where that is what the identity's own token is for.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        self.settings.audience.as_deref().unwrap_or_default()
+    }
+
     /// Whether its tokens are renewed here.
     #[must_use]
     pub fn is_renewed(&self) -> bool {

@@ -293,7 +293,7 @@ impl Store {
     }
 
     async fn put_aside(&self, key: &Key, row: &SealedRow, reason: &str) -> Result<(), StoreError> {
-        tracing::warn!(connection = %key.connection, reason, "a stored record was set aside");
+        tracing::warn!(connection = %key.connection, audience = %key.audience, reason, "a stored record was set aside");
         self.ask(self.0.backend.set_aside(key, row, reason)).await
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::TokenError;
 use super::desk::Desk;
 use super::endpoint::{Failure, Granted, TokenEndpoint};
-use super::grant::{Demand, Lineage, Seed, Spends, Terms};
+use super::grant::{Death, Demand, Lineage, Seed, Spends, Terms};
 use super::held::Held;
 use super::renewal::{Act, End, Heard, Renewal};
 use super::source::Source;
@@ -33,7 +33,8 @@ pub(super) struct Driver {
     users: Arc<Users>,
     clock: Clock,
     metrics: Metrics,
-    endpoints: BTreeMap<String, Endpoint>,
+    /// By connection and audience.
+    endpoints: BTreeMap<String, BTreeMap<String, Endpoint>>,
     /// Who this process is to other replicas, in leases.
     owner: String,
     /// Counts renewals: two of one process must not share a lease either.
@@ -44,7 +45,7 @@ pub(super) struct Driver {
     stuck: AtomicU64,
 }
 
-/// How one connection's tokens are renewed.
+/// How one connection's tokens are renewed, for one audience.
 struct Endpoint {
     /// For metrics: the provider that is configured with it.
     provider: Arc<str>,
@@ -77,11 +78,12 @@ impl Driver {
         metrics: &Metrics,
         clock: &Clock,
     ) -> std::io::Result<Self> {
-        let mut endpoints = BTreeMap::new();
+        let mut endpoints = BTreeMap::<_, BTreeMap<_, _>>::new();
         for (name, provider) in &config.providers {
             let Some(renewal) = &provider.renewal else { continue };
             let timeout = config.limits.tenant_timeout;
-            endpoints.entry(provider.connection.clone()).or_insert(Endpoint {
+            let audiences = endpoints.entry(provider.connection.clone()).or_default();
+            audiences.entry(provider.audience.clone().unwrap_or_default()).or_insert(Endpoint {
                 provider: Arc::from(name.as_str()),
                 client: TokenEndpoint::new(renewal, timeout, clock)?,
                 terms: Terms::of(renewal, timeout),
@@ -103,7 +105,12 @@ impl Driver {
 
     /// The longest that a renewal can take: what is under way when the process ends is given that time.
     pub(super) fn longest(&self) -> Duration {
-        self.endpoints.values().map(|endpoint| endpoint.timeout + STORE_TIME).max().unwrap_or_default()
+        self.endpoints
+            .values()
+            .flat_map(BTreeMap::values)
+            .map(|endpoint| endpoint.timeout + STORE_TIME)
+            .max()
+            .unwrap_or_default()
     }
 
     /// The same for a new configuration.
@@ -111,11 +118,15 @@ impl Driver {
         Self::new(config, self.store.clone(), users, &self.metrics, &self.clock)
     }
 
+    fn endpoint(&self, key: &Key) -> Option<&Endpoint> {
+        self.endpoints.get(&*key.connection)?.get(&*key.audience)
+    }
+
     /// Renews the grant at `key`, as far as `demand` and the record ask for it. `seed` is what the tenant was last seen
     /// to hold.
     async fn drive(&self, key: &Key, seed: Seed, demand: Demand) -> Result<Drive, TokenError> {
         let connection = || Arc::clone(&key.connection);
-        let Some(endpoint) = self.endpoints.get(&*key.connection) else {
+        let Some(endpoint) = self.endpoint(key) else {
             return Err(TokenError::NoToken { connection: connection() });
         };
         let renewal = || Renewal::new(endpoint.terms, demand, Some(seed.clone()));
@@ -253,10 +264,11 @@ impl Source for Driver {
                 return Err(TokenError::Rejected { connection: connection() });
             }
             End::Reconnect(_, Some(death)) => {
-                return Err(TokenError::Dead { connection: connection(), reason: death.reason() });
+                return Err(TokenError::Dead { connection: connection(), reason: reason(*death, key) });
             }
             End::Reconnect(_, None) => return Err(TokenError::Expired { connection: connection() }),
-            End::Nothing => return Err(TokenError::NoToken { connection: connection() }),
+            End::Nothing if key.audience.is_empty() => return Err(TokenError::NoToken { connection: connection() }),
+            End::Nothing => return Err(TokenError::NoOfflineAccess { connection: connection() }),
             End::Failed(Failure { class, retry_after, .. }) => {
                 return Err(TokenError::Renewal { connection: connection(), class: *class, retry_after: *retry_after });
             }
@@ -265,8 +277,7 @@ impl Source for Driver {
         if grant.access.as_ref().is_some_and(|access| demand.refused == Some(access.fingerprint())) {
             return Err(TokenError::Rejected { connection: connection() });
         }
-        let spends =
-            self.endpoints.get(&*key.connection).map_or(Spends::RefreshToken, |endpoint| endpoint.terms.spends);
+        let spends = self.endpoint(key).map_or(Spends::RefreshToken, |endpoint| endpoint.terms.spends);
         let held = Held::of_grant(grant, spends, lineage);
         let mut held = held.ok_or_else(|| TokenError::Unusable { connection: connection() })?;
         let now = self.clock.now();
@@ -280,5 +291,15 @@ impl Source for Driver {
             held.rest(failure.retry_after, now);
         }
         Ok(held)
+    }
+}
+
+/// What has become of the grant at `key`. One for an audience of its own may lack no more than the user's consent.
+fn reason(death: Death, key: &Key) -> &'static str {
+    match death {
+        Death::Refused if !key.audience.is_empty() => {
+            "the provider does not accept its refresh token for this audience, or wants the user's consent to it"
+        }
+        Death::Refused | Death::AnswersLost => death.reason(),
     }
 }

@@ -50,6 +50,15 @@ pub enum TokenError {
         /// The connection's name.
         connection: Arc<str>,
     },
+    /// The account is there, but there is no refresh token to have one with for the provider's audience.
+    #[error(
+        "the tenant holds no refresh token for your account at {connection}, which a token for this provider is had with; \
+         sign in there again, with offline access"
+    )]
+    NoOfflineAccess {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
     /// Token Vault holds nothing for the account, or nothing that can be renewed.
     #[error("Token Vault holds no token for your account at {connection}; connect it (again)")]
     NotInVault {
@@ -155,6 +164,7 @@ impl TokenError {
             | Self::Expired { .. }
             | Self::Rejected { .. }
             | Self::NoToken { .. }
+            | Self::NoOfflineAccess { .. }
             | Self::NotInVault { .. }
             | Self::NoVault { .. }
             | Self::CallerExpired
@@ -178,6 +188,7 @@ impl TokenError {
             | Self::Expired { connection }
             | Self::Rejected { connection }
             | Self::NoToken { connection }
+            | Self::NoOfflineAccess { connection }
             | Self::NotInVault { connection } => Some(connection),
             Self::AmbiguousAccount { .. }
             | Self::Unusable { .. }

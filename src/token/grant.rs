@@ -219,7 +219,9 @@ impl Grant {
             return None;
         }
         let mut next = self.next();
-        next.access = seed.access(next.generation, now).or(next.access);
+        // Where only a refresh token came, its own access token is had with it. The one that is held is of the sign-in
+        // before, and may lack what was consented to in this one.
+        next.access = seed.access(next.generation, now);
         match (&seed.refresh, self.state) {
             (Some(refresh), _) => (next.refresh, next.attempt) = (Some(refresh.clone()), None),
             (None, State::Active) => {}
@@ -368,6 +370,17 @@ impl Seed {
     pub(super) fn new(access: Option<Secret>, refresh: Option<Secret>, expires: Option<Timestamp>) -> Self {
         let lineage = Lineage::of(access.as_ref(), refresh.as_ref());
         Self { access, refresh, expires, lineage }
+    }
+
+    /// The same for an audience, for which the sign-in left no access token. Of that of the identity nothing is used but
+    /// that another one tells of another sign-in.
+    ///
+    /// Every audience begins with the refresh token that the sign-in left, also where a sibling's record has a newer one by
+    /// now: there are several audiences only where a provider goes on taking the old one. So no grant depends on another's
+    /// row, and one that dies takes none along. What it costs: a first use so late that this token has lapsed unused ends in
+    /// a new sign-in.
+    pub(super) fn without_access(&self) -> Self {
+        Self { access: None, expires: None, ..self.clone() }
     }
 
     fn access(&self, born: u64, now: Timestamp) -> Option<Access> {

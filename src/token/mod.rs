@@ -131,7 +131,7 @@ impl Tokens {
         let begun = self.clock.instant();
         let origin = match &token.origin {
             Origin::Grant(record, account, held) => {
-                let origin = record.origin(*account)?;
+                let origin = record.origin(*account, call.provider().audience())?;
                 let newer = self.grants.successor(&ask(call, &origin.key, &origin.seed, begun), held).await?;
                 Origin::Grant(Arc::clone(record), *account, newer)
             }
@@ -151,7 +151,7 @@ impl Tokens {
     pub fn refuse(&self, call: &Call, token: &AccessToken) {
         match &token.origin {
             Origin::Grant(record, account, held) => {
-                if let Some(origin) = record.origin(*account) {
+                if let Some(origin) = record.origin(*account, call.provider().audience()) {
                     self.grants.refuse(&origin.key, held);
                 }
             }
@@ -186,7 +186,8 @@ impl Tokens {
     async fn among_identities(&self, call: &Call, begun: Instant) -> Get {
         let wanted = wanted(call);
         let Found { record, account, outcome } = self.users.find(call.caller().subject(), &wanted, begun).await?;
-        let Some(origin) = record.origin(account).filter(|_| wanted.is_renewed) else {
+        let origin = record.origin(account, call.provider().audience());
+        let Some(origin) = origin.filter(|_| wanted.is_renewed) else {
             return Ok((AccessToken::new(call, Origin::Identity(record, account))?, outcome));
         };
         let (held, renewal) = self.grants.token(&ask(call, &origin.key, &origin.seed, begun)).await?;

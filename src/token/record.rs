@@ -1,6 +1,6 @@
 //! What is held about one user: all the accounts one read of the tenant showed. Pure: no I/O, time is an argument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,8 +37,8 @@ enum Standing {
 pub(super) struct Connection {
     name: Arc<str>,
     tenant: Arc<str>,
-    /// Whether its tokens are renewed here.
-    is_renewed: bool,
+    /// What the tokens are for that are renewed here, each audience once. None where nothing is renewed.
+    audiences: Box<[Arc<str>]>,
 }
 
 /// Which of a user's accounts is meant.
@@ -58,8 +58,8 @@ pub(super) struct Account {
     /// The kind of identity provider, if it is not the connection's name.
     kind: Option<Box<str>>,
     held: Held,
-    /// Where a connection is renewed here: what a grant begins with.
-    origin: Option<Box<Origin>>,
+    /// Where a connection is renewed here: what a grant begins with, for each of its audiences.
+    origins: Box<[Origin]>,
 }
 
 /// What the tenant holds to begin a grant with.
@@ -172,15 +172,15 @@ impl Record {
         }
     }
 
-    /// What a grant of that account begins with, if its connection is renewed here.
-    pub(super) fn origin(&self, index: usize) -> Option<&Origin> {
-        self.accounts.get(index)?.origin.as_deref()
+    /// What a grant of that account for `audience` begins with, if such are renewed here.
+    pub(super) fn origin(&self, index: usize, audience: &str) -> Option<&Origin> {
+        self.accounts.get(index)?.origins.iter().find(|origin| *origin.key.audience == *audience)
     }
 
     /// What a grant at `key` begins with, if the user (still) has that account and may use it.
     pub(super) fn origin_of(&self, key: &Key) -> Option<&Origin> {
-        let origins = self.accounts.iter().filter_map(|account| account.origin.as_deref());
-        origins.into_iter().find(|origin| *origin.key == *key).filter(|_| self.standing == Standing::Good)
+        let mut origins = self.accounts.iter().flat_map(|account| &account.origins);
+        origins.find(|origin| *origin.key == *key).filter(|_| self.standing == Standing::Good)
     }
 
     /// Takes note that the provider refused this token, a [`Record::value`], if an account here still has it.
@@ -230,12 +230,38 @@ impl Connection {
     /// The connections of `config`, each once.
     pub(super) fn all(config: &Config) -> Arc<[Self]> {
         let tenant: Arc<str> = Arc::from(config.auth0.domain.as_str());
-        let mut connections = BTreeMap::new();
+        let mut connections = BTreeMap::<_, BTreeSet<&str>>::new();
         for provider in config.providers.values() {
-            *connections.entry(provider.connection.as_str()).or_insert(false) |= provider.renewal.is_some();
+            let audience = provider.renewal.as_ref().map(|_| provider.audience.as_deref().unwrap_or_default());
+            connections.entry(provider.connection.as_str()).or_default().extend(audience);
         }
-        let connection = |(name, is_renewed)| Self { name: Arc::from(name), tenant: Arc::clone(&tenant), is_renewed };
+        let connection = |(name, audiences): (&str, BTreeSet<&str>)| Self {
+            name: Arc::from(name),
+            tenant: Arc::clone(&tenant),
+            audiences: audiences.into_iter().map(Arc::from).collect(),
+        };
         connections.into_iter().map(connection).collect()
+    }
+
+    /// What grants of `identity` begin with.
+    fn origins(&self, identity: &Identity, subject: &Arc<str>, expires: Option<Timestamp>) -> Box<[Origin]> {
+        if self.audiences.is_empty() {
+            return Box::default();
+        }
+        let account = Arc::<str>::from(format!("{}|{}", identity.provider, identity.user_id));
+        let seed = Seed::new(identity.access_token.clone(), identity.refresh_token.clone(), expires);
+        let origin = |audience: &Arc<str>| {
+            let key = Key {
+                tenant: Arc::clone(&self.tenant),
+                subject: Arc::clone(subject),
+                connection: Arc::clone(&self.name),
+                account: Arc::clone(&account),
+                audience: Arc::clone(audience),
+            };
+            let seed = if audience.is_empty() { seed.clone() } else { seed.without_access() };
+            Origin { key: Arc::new(key), seed }
+        };
+        self.audiences.iter().map(origin).collect()
     }
 }
 
@@ -245,7 +271,7 @@ impl Account {
         let expires = last_login.zip(identity.expires_in).map(|(login, life)| login.plus(life));
         let held = match (&identity.access_token, &identity.access_token_secret) {
             // Its grant has it, renewed or not; once in memory is enough.
-            _ if connection.is_renewed => Held::None,
+            _ if !connection.audiences.is_empty() => Held::None,
             (None, _) => Held::None,
             (Some(_), Some(_)) => Held::OAuth1,
             (Some(token), None) => match bearer(token) {
@@ -253,24 +279,14 @@ impl Account {
                 None => Held::Unusable,
             },
         };
-        let origin = connection.is_renewed.then(|| {
-            let key = Key {
-                tenant: Arc::clone(&connection.tenant),
-                subject: Arc::clone(subject),
-                connection: Arc::clone(&connection.name),
-                account: Arc::from(format!("{}|{}", identity.provider, identity.user_id)),
-                audience: Arc::from(""),
-            };
-            let seed = Seed::new(identity.access_token, identity.refresh_token, expires);
-            Box::new(Origin { key: Arc::new(key), seed })
-        });
+        let origins = connection.origins(&identity, subject, expires);
         Self {
             kind: (identity.provider != identity.connection && !identity.provider.is_empty())
                 .then(|| identity.provider.into_boxed_str()),
             id: identity.user_id.into_boxed_str(),
             connection: Arc::clone(&connection.name),
             held,
-            origin,
+            origins,
         }
     }
 
@@ -309,7 +325,7 @@ mod tests {
 
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn record(user: serde_json::Value, previous: Option<&Record>) -> Record {
-        let connection = |name| Connection { name: Arc::from(name), tenant: Arc::from("t"), is_renewed: false };
+        let connection = |name| Connection { name: Arc::from(name), tenant: Arc::from("t"), audiences: Box::default() };
         let connections = [connection("github"), connection("google-oauth2")];
         let subject = Arc::from("github|7");
         Record::new(

@@ -50,6 +50,7 @@ fn as_json(entry: &Entry, now: Timestamp) -> Value {
         "subject": &*key.subject,
         "connection": &*key.connection,
         "account": &*key.account,
+        "audience": Some(&*key.audience).filter(|audience| !audience.is_empty()),
         "state": state,
         "reason": reason,
         "issued": issued.map(|at| at.to_string()),
@@ -61,7 +62,9 @@ fn as_json(entry: &Entry, now: Timestamp) -> Value {
 
 fn as_text(entry: &Entry, now: Timestamp) -> String {
     let mut line = String::new();
-    for part in [&entry.key.subject, &entry.key.connection, &entry.key.account] {
+    let key = &entry.key;
+    let audience = Some(&key.audience).filter(|audience| !audience.is_empty());
+    for part in [&key.subject, &key.connection, &key.account].into_iter().chain(audience) {
         line += &printable(part);
         line += "  ";
     }

@@ -9,7 +9,9 @@ use crate::config::{ClientProof, RefreshBody, RefreshGrant, Renewal};
 /// How the client renews of which one key stands at `client`. `None` when a fault was told.
 pub(super) fn renewal(reader: &mut Reader<'_>, keys: Keys, client: &Place) -> Option<Renewal> {
     if keys.client_id.is_none() {
-        missing(reader, client, "client_id", "the connection's own OAuth client: tokens are renewed in its name");
+        let hint = "the connection's own OAuth client: tokens are renewed in its name, and nobody else can have those for \
+                    an `audience`";
+        missing(reader, client, "client_id", hint);
     }
     if keys.token_url.is_none() {
         let hint = "where tokens are renewed; for a provider that never lets them expire, leave the client's keys out";
@@ -30,7 +32,8 @@ pub(super) fn renewal(reader: &mut Reader<'_>, keys: Keys, client: &Place) -> Op
         body: value_or(&keys.refresh_body, RefreshBody::Form)?,
         grant: value_or(&keys.refresh_grant, RefreshGrant::RefreshToken)?,
         params: value(&keys.refresh_params).unwrap_or_default(),
-        scope: value(&keys.scope),
+        // It is not the connection's but the audience's.
+        scope: None,
         // What nobody knows to be kept is taken for replaced: the store then has it, and no second one is spent.
         rotates: value_or(&keys.rotates, true)?,
         lifetime: value(&keys.lifetime),

@@ -1,6 +1,6 @@
 //! Keys that nothing comes of: who wrote them expects something, so it is told. What a preset says is nobody's wish.
 
-use super::written::{Keys, Written};
+use super::written::Written;
 use crate::config::Source;
 use crate::config::fault::{Code, Fault};
 use crate::config::reader::Reader;
@@ -9,11 +9,12 @@ use crate::config::said::{Place, Said};
 /// In Token Vault, Auth0 renews, and nobody else can.
 pub(super) fn in_token_vault(reader: &mut Reader<'_>, tables: &[Written], source: &Said<Source>) {
     // Of a table that says another source it is told already, and which of the two is meant is not known.
-    let means_it = |keys: &&Keys| keys.source.as_ref().is_none_or(|own| own.is_inherited || own.value == source.value);
-    for keys in tables.iter().map(|table| &table.keys).filter(means_it) {
+    let means_it =
+        |table: &&Written| table.keys.source.as_ref().is_none_or(|own| own.is_inherited || own.value == source.value);
+    for table in tables.iter().filter(means_it) {
         let why = "beside source = \"token_vault\": there Auth0 renews, with its own client";
         let hint = "leave the keys out, or say source = \"identities\" to have tokens renewed here";
-        told(reader, keys, why, Some(&source.place), hint);
+        told(reader, table, why, Some(&source.place), hint);
     }
 }
 
@@ -23,16 +24,16 @@ pub(super) fn without_client(reader: &mut Reader<'_>, tables: &[Written]) {
     if reader.is_broken(None) {
         return;
     }
-    for keys in tables.iter().map(|table| &table.keys) {
+    for table in tables {
         let why = "without the connection's own OAuth client: nothing is renewed here";
         let hint = "add its `client_id` and `client_secret`, or leave the keys out: users then sign in again when a token \
                     expires";
-        told(reader, keys, why, None, hint);
+        told(reader, table, why, None, hint);
     }
 }
 
-fn told(reader: &mut Reader<'_>, keys: &Keys, why: &str, beside: Option<&Place>, hint: &str) {
-    let places: Vec<&Place> = keys.own().collect();
+fn told(reader: &mut Reader<'_>, table: &Written, why: &str, beside: Option<&Place>, hint: &str) {
+    let places: Vec<&Place> = table.own().collect();
     let Some(first) = places.first() else { return };
     let list: Vec<String> = places.iter().map(|place| format!("`{}`", place.key)).collect();
     let fault = Fault::new(Code::Conflict, format!("nothing comes of {} {why}", list.join(", ")));

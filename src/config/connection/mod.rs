@@ -1,7 +1,8 @@
 //! What the tables on one connection share: where its tokens come from, and how they are renewed.
 //!
 //! A connection has one OAuth client and, for each user, one grant. So what one of its tables says holds for all, and
-//! two that say different things are a fault. `written` reads the keys of one table, `client` judges the client, `idle` what
+//! two that say different things are a fault. Only what its tokens are for, and so what is asked for, may differ from table
+//! to table. `written` reads the keys of one table, `client` judges the client, `audience` what tokens are for, `idle` what
 //! stands there to no purpose.
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use super::reader::Reader;
 use super::said::{Place, Said, agreed, value};
 use super::{Renewal, Source, preset};
 
+mod audience;
 mod client;
 mod idle;
 mod written;
@@ -18,10 +20,11 @@ mod written;
 use written::Keys;
 pub(super) use written::Written;
 
-/// Where a connection's tokens come from, and how they are renewed if they are renewed here.
+/// Where a provider's tokens come from, what they are for, and how they are renewed if they are renewed here.
 #[derive(Clone, Default)]
 pub(super) struct Settled {
     pub(super) source: Source,
+    pub(super) audience: Option<String>,
     pub(super) renewal: Option<Renewal>,
 }
 
@@ -36,7 +39,9 @@ pub(super) fn settle(reader: &mut Reader<'_>, tables: Vec<Written>, has_store: b
     let mut settled = BTreeMap::new();
     for tables in connections.into_values() {
         let connection = connection(reader, &tables, has_store);
-        settled.extend(tables.into_iter().map(|table| (table.name, connection.clone())));
+        let scopes = audience::scopes(reader, &tables);
+        let own = |table: Written| (audience::settled(&table, &connection, &scopes), table.name);
+        settled.extend(tables.into_iter().map(own).map(|(own, name)| (name, own)));
     }
     settled
 }
@@ -46,16 +51,21 @@ fn connection(reader: &mut Reader<'_>, tables: &[Written], has_store: bool) -> S
     let source = value(&keys.source).unwrap_or_default();
     if let (Source::TokenVault, Some(said)) = (source, &keys.source) {
         idle::in_token_vault(reader, tables, said);
-        return Settled { source, renewal: None };
+        audience::in_token_vault(reader, tables, said);
+        return Settled { source, ..Settled::default() };
     }
-    let Some(client) = keys.client().cloned() else {
+    // Who wants an audience wants a client.
+    let Some(client) = keys.client().or_else(|| audience::first(tables)).cloned() else {
         if keys.token_url.is_none() {
             require_endpoint(reader, tables);
         }
         idle::without_client(reader, tables);
-        return Settled { source, renewal: None };
+        return Settled { source, ..Settled::default() };
     };
     let renewal = client::renewal(reader, keys, &client);
+    if let Some(renewal) = &renewal {
+        audience::judge(reader, tables, renewal);
+    }
     if renewal.as_ref().is_some_and(|renewal| renewal.rotates) && !has_store {
         let message =
             format!("[{}] rotates its refresh tokens, and there is no durable store to keep them in", client.table);
@@ -64,7 +74,7 @@ fn connection(reader: &mut Reader<'_>, tables: &[Written], has_store: bool) -> S
         let fault = Fault::new(Code::Conflict, message).about(&client.table).at(client.header);
         reader.faults.push(fault.help(Some(hint.to_owned())));
     }
-    Settled { source, renewal }
+    Settled { source, renewal, ..Settled::default() }
 }
 
 /// What the tables say together.
@@ -85,16 +95,15 @@ fn share(reader: &mut Reader<'_>, tables: &[Written]) -> Keys {
         refresh_body: agree(reader, &all, |keys| &keys.refresh_body),
         refresh_grant: agree(reader, &all, |keys| &keys.refresh_grant),
         refresh_params: agree(reader, &all, |keys| &keys.refresh_params),
-        scope: agree(reader, &all, |keys| &keys.scope),
         rotates: agree(reader, &all, |keys| &keys.rotates),
         lifetime: agree(reader, &all, |keys| &keys.lifetime),
     }
 }
 
-fn agree<T: Clone + PartialEq>(
+fn agree<K, T: Clone + PartialEq>(
     reader: &mut Reader<'_>,
-    all: &[&Keys],
-    key: impl Fn(&Keys) -> &Option<Said<T>>,
+    all: &[&K],
+    key: impl Fn(&K) -> &Option<Said<T>>,
 ) -> Option<Said<T>> {
     agreed(all.iter().filter_map(|keys| key(keys).as_ref()), |second, first| {
         let what = format!("is not that of [{}], which has the same connection", first.table);

@@ -20,6 +20,10 @@ pub(in crate::config) struct Written {
     pub(super) header: Option<Range<usize>>,
     /// `None` when it is missing or faulty.
     pub(super) connection: Option<String>,
+    /// What its tokens are for, if that is told apart.
+    pub(super) audience: Option<Said<String>>,
+    /// What is asked for, which the tables of one audience share.
+    pub(super) scope: Option<Said<String>>,
     pub(super) keys: Keys,
 }
 
@@ -35,7 +39,6 @@ pub(super) struct Keys {
     pub(super) refresh_body: Option<Said<RefreshBody>>,
     pub(super) refresh_grant: Option<Said<RefreshGrant>>,
     pub(super) refresh_params: Option<Said<Vec<(String, String)>>>,
-    pub(super) scope: Option<Said<String>>,
     pub(super) rotates: Option<Said<bool>>,
     pub(super) lifetime: Option<Said<Duration>>,
 }
@@ -85,18 +88,12 @@ impl Written {
             refresh_body: table.said("refresh_body", |table, key| table.optional(key, text(body))),
             refresh_grant: table.said("refresh_grant", |table, key| table.optional(key, text(grant))),
             refresh_params: table.said("refresh_params", params),
-            scope: table.said("scope", |table, key| table.optional(key, text(scopes))),
             rotates: table.said("rotates", |table, key| table.optional(key, boolean)),
             lifetime: table.said("lifetime", |table, key| table.optional(key, duration)),
         };
-        Self { name: name.to_owned(), has_preset, header: table.header(), connection, keys }
-    }
-}
-
-impl Keys {
-    /// Where a client stands, or a part of one: without it nothing is renewed.
-    pub(super) fn client(&self) -> Option<&Place> {
-        [place(&self.client_id), place(&self.client_secret), place(&self.client_key)].into_iter().flatten().next()
+        let audience = table.said("audience", |table, key| table.optional(key, text(audience)));
+        let scope = table.said("scope", |table, key| table.optional(key, text(scopes)));
+        Self { name: name.to_owned(), has_preset, header: table.header(), connection, audience, scope, keys }
     }
 
     /// Where the keys stand that the table has itself and that are about renewal alone.
@@ -105,19 +102,26 @@ impl Keys {
             place(said).filter(|_| said.as_ref().is_some_and(|said| !said.is_inherited))
         }
         let keys = [
-            own(&self.refresh_url),
-            own(&self.client_id),
-            own(&self.client_secret),
-            own(&self.client_key),
-            own(&self.refresh_auth),
-            own(&self.refresh_body),
-            own(&self.refresh_grant),
-            own(&self.refresh_params),
+            own(&self.keys.refresh_url),
+            own(&self.keys.client_id),
+            own(&self.keys.client_secret),
+            own(&self.keys.client_key),
+            own(&self.keys.refresh_auth),
+            own(&self.keys.refresh_body),
+            own(&self.keys.refresh_grant),
+            own(&self.keys.refresh_params),
             own(&self.scope),
-            own(&self.rotates),
-            own(&self.lifetime),
+            own(&self.keys.rotates),
+            own(&self.keys.lifetime),
         ];
         keys.into_iter().flatten()
+    }
+}
+
+impl Keys {
+    /// Where a client stands, or a part of one: without it nothing is renewed.
+    pub(super) fn client(&self) -> Option<&Place> {
+        [place(&self.client_id), place(&self.client_secret), place(&self.client_key)].into_iter().flatten().next()
     }
 }
 
@@ -190,4 +194,15 @@ fn params(table: &mut Table<'_, '_>, key: &'static str) -> Option<Vec<(String, S
 fn scopes(text: &str) -> Result<String, Invalid> {
     text.split(' ').try_for_each(|one| scope(one).map(drop))?;
     Ok(text.to_owned())
+}
+
+/// Reads what tokens are for: an identifier, with which scopes begin.
+fn audience(text: &str) -> Result<String, Invalid> {
+    const EXAMPLE: &str = "such as \"https://acme.sharepoint.com\"";
+    if text.ends_with("/.default") {
+        let hint = "`/.default` is put behind it; other scopes go into `scope`";
+        return Err(Invalid::value("must be the audience alone").hint(hint));
+    }
+    scope(text)
+        .map_err(|_| Invalid::value("must be visible ASCII without spaces, quotes and backslashes").hint(EXAMPLE))
 }
