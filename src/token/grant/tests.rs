@@ -104,6 +104,22 @@ fn what_a_sign_in_does_not_bring_does_not_take_away_what_is_held() {
 }
 
 #[test]
+fn for_an_audience_of_its_own_a_sign_in_leaves_a_refresh_token_alone() {
+    let first = seed("a", "r").without_access();
+    let grant = Grant::new(&first, now()).unwrap();
+    assert_eq!((&grant.access, &grant.refresh), (&None, &secret("r")));
+    assert_eq!(step(&grant, Duration::ZERO, KEEPS), Step::Renew);
+    let renewed = grant.succeed(&granted("for-it", "s", Some(HOUR)), KEEPS, now());
+    assert_eq!(renewed.adopt(&first, now()), None);
+    // What comes of the new sign-in may be allowed more than what is held.
+    let anew = renewed.adopt(&seed("b", "t").without_access(), now()).unwrap();
+    assert_eq!((&anew.access, &anew.refresh), (&None, &secret("t")));
+    // Without a refresh token there is nothing to begin with, and nothing to give up for it.
+    assert_eq!(Grant::new(&seed("a", "").without_access(), now()), None);
+    assert_eq!(renewed.adopt(&seed("b", "").without_access(), now()), None);
+}
+
+#[test]
 fn an_answer_without_a_refresh_token_keeps_the_old_one() {
     let grant = grant("a", "r").succeed(&granted("b", "", None), KEEPS, now());
     assert_eq!(grant.refresh, secret("r"));

@@ -50,6 +50,8 @@ struct Provider {
     family: u8,
     number: u8,
     is_revoked: bool,
+    /// Whether the grant is for an audience of its own, for which a sign-in leaves no access token.
+    has_audience: bool,
 }
 
 #[derive(Clone, Hash)]
@@ -86,8 +88,9 @@ impl Provider {
     }
 
     fn sign_in(&mut self, now: Timestamp) -> Seed {
-        *self = Self { family: self.family + 1, number: 0, is_revoked: false };
-        Seed::new(Some(self.access_token()), Some(self.refresh_token()), Some(now.plus(LIFE)))
+        *self = Self { family: self.family + 1, number: 0, is_revoked: false, ..self.clone() };
+        let seed = Seed::new(Some(self.access_token()), Some(self.refresh_token()), Some(now.plus(LIFE)));
+        if self.has_audience { seed.without_access() } else { seed }
     }
 }
 
@@ -97,8 +100,12 @@ fn failure(class: Class, is_ambiguous: bool) -> Failure {
 
 impl World {
     fn new(replicas: usize, faults: u8, rounds: u8, sign_ins: u8) -> Self {
+        Self::with(replicas, faults, rounds, sign_ins, false)
+    }
+
+    fn with(replicas: usize, faults: u8, rounds: u8, sign_ins: u8, has_audience: bool) -> Self {
         let now = Timestamp::from_unix_seconds(1_700_000_000);
-        let mut provider = Provider { family: 0, number: 0, is_revoked: false };
+        let mut provider = Provider { family: 0, number: 0, is_revoked: false, has_audience };
         let identity = provider.sign_in(now);
         let replica = Replica { seen: identity.clone(), running: None, mail: None };
         Self {
@@ -361,6 +368,12 @@ fn a_crash_a_lost_answer_or_a_long_pause_at_any_step_ends_in_the_newest_token_or
     assert!(count > 100_000, "{count} states");
 }
 
+#[test]
+fn a_grant_for_an_audience_of_its_own_is_not_lost_either() {
+    let count = explore(World::with(2, 0, 1, 1, true)) + explore(World::with(2, 1, 0, 1, true));
+    assert!(count > 10_000, "{count} states");
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(500))]
 
@@ -368,8 +381,9 @@ proptest::proptest! {
     #[test]
     fn any_history_of_many_replicas_ends_in_the_newest_token_or_a_clear_reconnect(
         choices in proptest::collection::vec(proptest::prelude::any::<u16>(), 400),
+        has_audience in proptest::prelude::any::<bool>(),
     ) {
-        let mut world = World::new(5, 6, 5, 3);
+        let mut world = World::with(5, 6, 5, 3, has_audience);
         for choice in choices {
             let mut successors = world.successors();
             world = successors.swap_remove(usize::from(choice) % successors.len());
