@@ -150,6 +150,20 @@ impl Driver {
         Err(TokenError::Store(failure))
     }
 
+    /// The same; and where there is nothing to begin with for an audience, the tenant is looked at once more. The record of
+    /// a user who lacks nothing but offline access serves the other audiences, and is not read again for this one's sake.
+    async fn drive_or_look(&self, key: &Key, seed: Seed, demand: Demand) -> Result<Drive, TokenError> {
+        let may_begin = key.audience.is_empty() || seed.refresh.is_some();
+        let drive = self.drive(key, seed, demand).await?;
+        if may_begin || drive.end != End::Nothing {
+            return Ok(drive);
+        }
+        match self.look(key).await {
+            Some(seed) => self.drive(key, seed, demand).await,
+            None => Ok(drive),
+        }
+    }
+
     async fn carry_out(
         &self,
         key: &Key,
@@ -209,18 +223,18 @@ impl Driver {
             Act::Lease => Heard::Leased(desk.lease().await?),
             Act::Send(_) if !desk.has_time_for(endpoint.timeout) => Heard::TooLate,
             Act::Send(spent) => Heard::Answer(self.send(endpoint, &spent).await),
-            Act::Look => {
-                let record = self.users.look(&key.subject).await;
-                Heard::Identity(record.map(|record| match record.origin_of(key) {
-                    Some(origin) => origin.seed.clone(),
-                    None => Seed::new(None, None, None),
-                }))
-            }
+            Act::Look => Heard::Identity(self.look(key).await),
             Act::Wait | Act::End(_) => {
                 desk.wait().await;
                 Heard::Waited
             }
         })
+    }
+
+    /// What the tenant holds now to begin the grant at `key` with, if it can be asked.
+    async fn look(&self, key: &Key) -> Option<Seed> {
+        let record = self.users.look(&key.subject).await?;
+        Some(record.origin_of(key).map_or_else(|| Seed::new(None, None, None), |origin| origin.seed.clone()))
     }
 
     async fn send(&self, endpoint: &Endpoint, spent: &Secret) -> Result<Granted, Failure> {
@@ -255,7 +269,7 @@ impl Source for Driver {
     async fn fetch(&self, key: &Key, seed: Seed, demand: Demand) -> Result<Held, TokenError> {
         let lineage = seed.lineage;
         let connection = || Arc::clone(&key.connection);
-        let Drive { end, has_renewed } = self.drive(key, seed, demand).await?;
+        let Drive { end, has_renewed } = self.drive_or_look(key, seed, demand).await?;
         let grant = match &end {
             End::Use(grant) | End::UseInDoubt(grant) | End::ServeOn(grant, _) => grant,
             // What cannot be renewed any more serves to its own end.

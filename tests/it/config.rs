@@ -8,6 +8,7 @@ use idp_proxy::config::fault::{Code, Fault};
 use idp_proxy::config::{Config, Faults, LogFormat};
 use proptest::prelude::*;
 
+mod audiences;
 mod connect;
 mod connections;
 mod expired_when;

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod audiences;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod callers;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use idp_proxy::clock::Clock;
 use idp_proxy::command::dev::World;
 use idp_proxy::config::Config;
 use idp_proxy::server::{Server, Surroundings};
@@ -15,8 +16,13 @@ pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A proxy with this `proxy.toml` and the world's clock, ready.
 pub async fn serve(world: &World, toml: &str) -> Server {
+    serve_by(&world.clock, toml).await
+}
+
+/// A proxy with this `proxy.toml` and that clock, ready.
+pub async fn serve_by(clock: &Clock, toml: &str) -> Server {
     let config = Config::parse(toml, Path::new("test.toml"), &BTreeMap::new()).unwrap_or_else(|f| panic!("{f}"));
-    let surroundings = Surroundings { clock: world.clock.clone(), ..Surroundings::default() };
+    let surroundings = Surroundings { clock: clock.clone(), ..Surroundings::default() };
     let mut started = Server::start(config.clone(), surroundings.clone()).await;
     // The last one to serve from the same file may be closing its connections still.
     for _ in 0..100 {
