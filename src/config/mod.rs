@@ -34,6 +34,7 @@ mod syntax;
 mod tls;
 mod url;
 mod value;
+mod vars;
 
 pub use connect::{Application, NeededScopes, ScopePlace, SignIn};
 pub use duration::parse_duration;

@@ -67,7 +67,7 @@ impl Preset {
         self.word("connection")
     }
 
-    /// Where calls go; `None` where each customer has a host of their own.
+    /// Where calls go, with `{name}` in the place of what differs from customer to customer.
     #[must_use]
     pub fn base_url(&self) -> Option<String> {
         self.word("base_url")

@@ -14,6 +14,7 @@ use super::nearest::nearest;
 use super::reader::Table;
 use super::rule::Rule;
 use super::value::{Invalid, Item, not_empty, scope, text, token};
+use super::vars::Vars;
 use super::{Allow, BaseUrl, GuardMode, Provider, Rewrite, header as headers_of, preset, url};
 
 /// Where the proxy itself is reached, which no provider may be.
@@ -58,9 +59,11 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: boo
         let preset = preset::preset(&name);
         let mut entry = table.entry(&name).with_preset(preset.as_ref());
         let connection = connection(&mut entry, &name);
-        let keys = Written::read(&mut entry, (&name, preset.is_some()), connection.clone(), own);
+        let vars = Vars::read(&mut entry);
+        let keys = Written::read(&mut entry, (&name, preset.is_some()), connection.clone(), (own, &vars));
         written.extend(Some(keys).filter(|_| !entry.is_no_table()));
-        if let Some(provider) = provider(entry, &name, connection, own, &mut hosts) {
+        let base_url = base_url(&mut entry, &name, own, &vars);
+        if let Some(provider) = provider(entry, connection, base_url, own, &mut hosts) {
             providers.insert(name, provider);
         }
     }
@@ -79,17 +82,20 @@ fn connection(table: &mut Table<'_, '_>, name: &str) -> Option<String> {
     table.optional("connection", text(not_empty))
 }
 
-fn provider(
-    mut table: Table<'_, '_>,
-    name: &str,
-    connection: Option<String>,
-    own: &OwnPlace,
-    hosts: &mut BTreeSet<String>,
-) -> Option<Provider> {
+fn base_url(table: &mut Table<'_, '_>, name: &str, own: &OwnPlace, vars: &Vars) -> Option<BaseUrl> {
     if !table.has("base_url") {
         table.missing("base_url", Some(where_from(name)));
     }
-    let base_url = table.optional("base_url", text(|text| elsewhere(text, own)));
+    table.optional("base_url", text(|text| elsewhere(&vars.fill(text), own)))
+}
+
+fn provider(
+    mut table: Table<'_, '_>,
+    connection: Option<String>,
+    base_url: Option<BaseUrl>,
+    own: &OwnPlace,
+    hosts: &mut BTreeSet<String>,
+) -> Option<Provider> {
     let host = table.optional("host", text(url::host_name));
     if let Some(host) = &host {
         if own.host.as_ref() == Some(host) {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::env::Env;
 use super::fault::{Code, Fault};
@@ -190,6 +190,18 @@ impl<'r, 'a> Table<'r, 'a> {
     /// Whether the file itself says something about `key`.
     pub(super) fn says(&self, key: &str) -> bool {
         self.own.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// The text of `key` ahead of whoever reads it, and whether it is the preset's; `None` if it is no text.
+    pub(super) fn peek(&self, key: &str) -> Option<(&'r str, bool)> {
+        let own = self.own.and_then(|own| own.get(key));
+        let value = own.or_else(|| self.preset.and_then(|preset| preset.get(key)))?;
+        Some((value.get_ref().as_str()?, own.is_none()))
+    }
+
+    /// What the preset says under `key`, whatever the file says.
+    pub(super) fn of_preset(&self, key: &str) -> Option<&'r DeValue<'r>> {
+        self.preset.and_then(|preset| preset.get(key)).map(Spanned::get_ref)
     }
 
     /// The value of `key` as it stands. Every look at a key comes through here and makes it a known one.

@@ -23,8 +23,8 @@ fn added(preset: Preset) -> String {
     if preset.connection().is_none() {
         keys += "connection = \"acme\"\n";
     }
-    if preset.base_url().is_none() {
-        keys += "base_url = \"https://acme.example\"\n";
+    if let Some(name) = asked_for(&preset) {
+        keys += &format!("vars.{name} = \"acme\"\n");
     }
     if preset.rotates().is_some() {
         keys += "client_id = \"id\"\nclient_secret = \"hunter2\"\n";
@@ -33,6 +33,12 @@ fn added(preset: Preset) -> String {
         }
     }
     keys
+}
+
+/// What its base URL has in the place of the customer's own name.
+fn asked_for(preset: &Preset) -> Option<String> {
+    let base_url = preset.base_url().unwrap();
+    Some(base_url.split_once('{')?.1.split_once('}')?.0.to_owned())
 }
 
 fn provider(name: &str, keys: &str) -> Provider {
@@ -60,7 +66,7 @@ fn a_preset_alone_is_enough_and_is_what_its_text_says() {
 #[test]
 fn what_nobody_knows_is_asked_for_and_nothing_else() {
     let asked = |missing: fn(&Preset) -> bool| presets().filter(missing).map(|preset| preset.name).collect::<Vec<_>>();
-    assert_eq!(asked(|preset| preset.base_url().is_none()), ["salesforce", "sharepoint", "shopify"]);
+    assert_eq!(asked(|preset| asked_for(preset).is_some()), ["salesforce", "sharepoint", "shopify"]);
     let national = ["microsoft-china", "microsoft-us-dod", "microsoft-us-gov"];
     assert_eq!(asked(|preset| preset.connection().is_none()), national);
     assert_eq!(asked(|preset| preset.rotates().is_none()), ["github", "github-uploads"]);

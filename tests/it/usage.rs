@@ -132,7 +132,7 @@ fn providers_lists_the_catalogue_for_people_and_for_programs() {
         ["github", "github", "https://api.github.com", "no", "-"],
         ["gmail", "google-oauth2", "https://gmail.googleapis.com", "yes", "no"],
         ["microsoft-china", "(yours)", "https://microsoftgraph.chinacloudapi.cn", "yes", "no"],
-        ["shopify", "shopify", "(yours)", "yes", "yes"],
+        ["shopify", "shopify", "https://{shop}.myshopify.com", "yes", "yes"],
     ] {
         assert!(rows.iter().any(|found| found == &row), "no {row:?} in\n{table}");
     }
@@ -145,7 +145,8 @@ fn providers_lists_the_catalogue_for_people_and_for_programs() {
     assert_eq!(
         *of("sharepoint"),
         serde_json::json!({
-            "name": "sharepoint", "connection": "sharepoint", "base_url": null, "renewed": true, "rotates": false,
+            "name": "sharepoint", "connection": "sharepoint", "base_url": "https://{tenant}.sharepoint.com",
+            "renewed": true, "rotates": false,
         })
     );
     assert_eq!((&of("github")["renewed"], &of("github")["rotates"]), (&false.into(), &serde_json::Value::Null));

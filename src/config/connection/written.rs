@@ -9,6 +9,7 @@ use crate::config::reader::Table;
 use crate::config::said::{Place, Said, place};
 use crate::config::secret_source::{private_key, secret, secrets};
 use crate::config::value::{Invalid, Item, boolean, not_empty, scope, text};
+use crate::config::vars::Vars;
 use crate::config::{RefreshBody, RefreshGrant, Source, url};
 use crate::secret::Secret;
 
@@ -71,11 +72,12 @@ impl Written {
         table: &mut Table<'_, '_>,
         (name, has_preset): (&str, bool),
         connection: Option<String>,
-        own: &OwnPlace,
+        (own, vars): (&OwnPlace, &Vars),
     ) -> Self {
         let endpoint = |written: &str| {
-            own.refuse(written)?;
-            url::endpoint(written)
+            let written = vars.fill(written);
+            own.refuse(&written)?;
+            url::endpoint(&written)
         };
         let keys = Keys {
             source: table.said("source", |table, key| table.optional(key, text(source))),
@@ -91,8 +93,9 @@ impl Written {
             rotates: table.said("rotates", |table, key| table.optional(key, boolean)),
             lifetime: table.said("lifetime", |table, key| table.optional(key, duration)),
         };
-        let audience = table.said("audience", |table, key| table.optional(key, text(audience)));
-        let scope = table.said("scope", |table, key| table.optional(key, text(scopes)));
+        let audience =
+            table.said("audience", |table, key| table.optional(key, text(|text| audience(&vars.fill(text)))));
+        let scope = table.said("scope", |table, key| table.optional(key, text(|text| scopes(&vars.fill(text)))));
         Self { name: name.to_owned(), has_preset, header: table.header(), connection, audience, scope, keys }
     }
 

@@ -60,10 +60,60 @@ fn paths_that_are_links_lie_under_the_base_and_are_looked_for_in_json() {
 #[test]
 fn a_preset_says_what_only_the_customer_knows() {
     let fault = the_fault(&format!("{MINIMAL}\n[providers.sharepoint]\n"));
-    assert_eq!(fault.message, "missing key `base_url` in [providers.sharepoint]");
+    assert_eq!(fault.message, "missing key `vars.tenant` in [providers.sharepoint]");
+    let hint = "`base_url` is https://{tenant}.sharepoint.com: say vars = { tenant = \"…\" }, or all of `base_url`";
+    assert_eq!((fault.hint.as_deref(), fault.line), (Some(hint), Some(10)));
+    let connection = the_fault(&format!("{MINIMAL}\n[providers.microsoft-china]\n"));
+    let hint = "the preset `microsoft-china` cannot know it: it differs from customer to customer";
+    assert_eq!(connection.hint.as_deref(), Some(hint));
+}
+
+#[test]
+fn what_differs_from_customer_to_customer_is_filled_in_from_the_file_alone() {
+    let client = "client_id = \"id\"\nclient_secret = \"hunter2\"\n";
+    let with = |lines: &str| format!("{MINIMAL}[providers.sharepoint]\n{client}{lines}\n");
+    let sharepoint = |lines: &str| config(&with(lines)).providers["sharepoint"].clone();
+    let acme = sharepoint("vars = { tenant = \"acme\" }\naudience = \"https://{tenant}.sharepoint.com\"");
+    assert_eq!(acme.base_url.to_string(), "https://acme.sharepoint.com");
+    assert_eq!(acme.audience.as_deref(), Some("https://acme.sharepoint.com"));
+    let renewal = acme.renewal.unwrap();
+    assert_eq!(renewal.url, "https://login.microsoftonline.com/common/oauth2/v2.0/token");
+    assert_eq!(renewal.scope.as_deref(), Some("https://acme.sharepoint.com/.default offline_access"));
+    // Each name of the preset's goes on standing for what it says, until the file says it.
+    let lines = "vars.tenant = \"acme\"\nvars.directory = \"acme.onmicrosoft.com\"\nscope = \"{tenant}/a b\"";
+    let renewal = sharepoint(lines).renewal.unwrap();
+    assert_eq!(renewal.url, "https://login.microsoftonline.com/acme.onmicrosoft.com/oauth2/v2.0/token");
+    assert_eq!(renewal.scope.as_deref(), Some("acme/a b"));
+    // Who says all of an address has nothing to fill in.
+    assert_eq!(sharepoint("base_url = \"https://a.example\"").base_url.to_string(), "https://a.example");
+}
+
+#[test]
+fn what_is_filled_in_leads_nowhere_else_and_is_used() {
+    let told = |lines: &str| headlines(&format!("{MINIMAL}[providers.sharepoint]\n{lines}\n"));
+    for bad in ["evil.example/", "evil.example/?", "a@b", "a:1", "", "..", "a..b", ".", "a b", "é", "{tenant}"] {
+        let fault = "`vars.tenant` must be letters, digits and hyphens, with single dots between";
+        assert_eq!(
+            told(&format!("vars = {{ tenant = {bad:?} }}")),
+            [format!("proxy.toml:10:10: error: {fault}")],
+            "{bad}"
+        );
+    }
+    let unused = "error: `vars.tennant` is in none of the provider's addresses";
+    let missing = "proxy.toml:9:1: error: missing key `vars.tenant` in [providers.sharepoint]";
+    assert_eq!(told("vars = { tennant = \"acme\" }"), [missing.to_owned(), format!("proxy.toml:10:10: {unused}")]);
+    assert_eq!(told("vars = 1").len(), 2);
+    assert_eq!(
+        told("vars = { tenant = 1 }"),
+        ["proxy.toml:10:10: error: `vars.tenant` must be a string, not an integer"]
+    );
+    // A template of the user's own, of which nothing is shown.
+    let own = format!("{}base_url = \"https://{{realm}}.example\"\n", MINIMAL);
+    let fault = the_fault(&own);
+    assert_eq!(fault.message, "missing key `vars.realm` in [providers.github]");
     assert_eq!(
         fault.hint.as_deref(),
-        Some("the preset `sharepoint` cannot know it: it differs from customer to customer")
+        Some("`base_url` has {realm} in it: say vars = { realm = \"…\" }, or all of `base_url`")
     );
 }
 
