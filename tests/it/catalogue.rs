@@ -29,7 +29,7 @@ fn added(preset: Preset) -> String {
     if preset.rotates().is_some() {
         keys += "client_id = \"id\"\nclient_secret = \"hunter2\"\n";
         if !preset.text.contains("\ntoken_url = ") {
-            keys += "token_url = \"https://acme.example/admin/oauth/access_token\"\n";
+            keys += "token_url = \"https://{shop}.myshopify.com/admin/oauth/access_token\"\n";
         }
     }
     keys
