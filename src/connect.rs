@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use crate::config::{Application, Config, Provider, Source};
+use crate::percent::{self, Kept};
 
 /// What is known of the way to connect accounts at one provider.
 pub struct Connect {
@@ -116,11 +116,11 @@ fn login(config: &Config, provider: &Provider, application: &Application) -> Opt
 }
 
 /// RFC 3986 §2.3: what means the same everywhere, encoded or not.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const UNRESERVED: Kept = Kept::ALPHANUMERIC.and(b"-._~");
 
 fn push(url: &mut String, name: &str, value: &str) {
     url.push('&');
-    url.extend(utf8_percent_encode(name, RESERVED));
+    url.push_str(&percent::encode(name.as_bytes(), UNRESERVED));
     url.push('=');
-    url.extend(utf8_percent_encode(value, RESERVED));
+    url.push_str(&percent::encode(value.as_bytes(), UNRESERVED));
 }
