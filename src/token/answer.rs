@@ -17,12 +17,10 @@ pub(super) enum Reading {
 }
 
 /// Codes by which providers say that a refresh token is not accepted any more.
-const DEAD: [&str; 8] = [
+const DEAD: [&str; 7] = [
     "invalid_grant",
     // GitHub.
     "bad_refresh_token",
-    // HubSpot.
-    "BAD_REFRESH_TOKEN",
     // Slack.
     "invalid_refresh_token",
     "token_revoked",
@@ -94,14 +92,17 @@ fn fields(body: &[u8]) -> Option<Map<String, Value>> {
 
 fn refusal(fields: &Map<String, Value>) -> Option<Class> {
     let error = fields.get("error");
+    if let Some(class) = in_own_words(fields) {
+        return Some(class);
+    }
     // Facebook's errors are objects, and so are Fitbit's lists of them.
     if let Some(code) = error.and_then(|error| error.get("code")).and_then(Value::as_u64) {
         let message = error.and_then(|error| error.get("message")).and_then(Value::as_str).unwrap_or_default();
         return Some(facebook(code, message));
     }
     let fitbit = fields.get("errors").and_then(|errors| errors.get(0)?.get("errorType"));
-    let hubspot = fields.get("status").filter(|status| status.is_string());
-    let code = error.or(fitbit).or(hubspot).and_then(Value::as_str).filter(|code| !code.is_empty());
+    let status = fields.get("status").filter(|status| status.is_string());
+    let code = error.or(fitbit).or(status).and_then(Value::as_str).filter(|code| !code.is_empty());
     let is_not_ok = fields.get("ok") == Some(&Value::Bool(false));
     let Some(code) = code else { return is_not_ok.then_some(Class::Provider4xx) };
     // A word that is none of an error's, beside a token: `status: "ok"`.
@@ -116,6 +117,22 @@ fn refusal(fields: &Map<String, Value>) -> Option<Class> {
         _ if FAILED.contains(&code) => Class::Provider5xx,
         _ => Class::Provider4xx,
     })
+}
+
+/// Refusals without a code of RFC 6749 §5.2, or with one that says less.
+fn in_own_words(fields: &Map<String, Value>) -> Option<Class> {
+    let text = |name: &str| fields.get(name).and_then(Value::as_str);
+    let strava = fields.get("errors").and_then(|errors| errors.get(0)?.get("resource")?.as_str());
+    let is_reddits = fields.get("error").and_then(Value::as_u64) == Some(400) && text("message") == Some("Bad Request");
+    match (text("status"), text("reason"), strava) {
+        // HubSpot, with `invalid_request` beside it or nothing.
+        (Some("BAD_REFRESH_TOKEN"), _, _) => Some(Class::DeadGrant),
+        // Zoom, with `invalid_grant` beside it or, in earlier years, `invalid_request`.
+        (_, Some("Invalid Token!"), _) => Some(Class::DeadGrant),
+        (_, _, Some("RefreshToken")) => Some(Class::DeadGrant),
+        (_, _, Some("Application")) => Some(Class::WrongClient),
+        _ => is_reddits.then_some(Class::DeadGrant),
+    }
 }
 
 /// What Facebook's codes mean. The message comes first, for some of them mean several things.
