@@ -20,6 +20,8 @@ mod cors;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod exchanges;
 #[cfg(test)]
 mod flights;

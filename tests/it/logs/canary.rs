@@ -3,36 +3,12 @@
 use idp_proxy::command::dev::fault::Fault;
 use idp_proxy::command::dev::tenant::{Endpoint, Identity, User};
 
+use crate::support::canary::{CLIENT_SECRET, PROVIDER_TOKEN, SUBJECT, search};
 use crate::support::{Answer, Child, Rig, Upstream, client, rig};
 
 mod renewal;
 
-const CLIENT_SECRET: &str = "canary-client-secret-0123456789";
-const PROVIDER_TOKEN: &str = "canary-provider-token-0123456789";
-const SUBJECT: &str = "auth0|canary-subject";
 const QUERY_VALUE: &str = "canary-query-value";
-
-/// What must appear nowhere. Callers' and management tokens begin as all JWTs do.
-const MARKS: [&str; 8] = [
-    "eyJ",
-    "canary-client-secret",
-    "canary-provider-token",
-    "canary-refresh-token",
-    "canary-vault",
-    "canarystorekey",
-    "canary-subject",
-    "canary-query-value",
-];
-
-fn search(text: &str, place: &str) {
-    for mark in MARKS {
-        let found = text.find(mark).map(|at| {
-            let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
-            text[line..].lines().next().unwrap_or_default().to_owned()
-        });
-        assert_eq!(found, None, "{mark} is in {place}");
-    }
-}
 
 struct Run {
     rig: Rig,

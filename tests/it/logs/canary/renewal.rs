@@ -12,13 +12,12 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor as _, Row as _};
 
 use super::*;
+use crate::support::canary::{MARKS, REFRESH_TOKEN, STORE_KEY};
 use crate::support::child::{Signal, eventually, idp_proxy};
 
-const REFRESH_TOKEN: &str = "canary-refresh-token-0123456789";
 const VAULT_SECRET: &str = "canary-vault-secret-0123456789";
 const VAULT_TOKEN: &str = "canary-vault-token-0123456789";
-/// 32 bytes in base64, and so is the other.
-const STORE_KEY: &str = "canarystorekeyAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+/// Another key of the store.
 const OTHER_KEY: &str = "canarystorekeyBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
 
 /// What the token endpoint says.
