@@ -45,6 +45,7 @@ fn relayed(play: &Play, answer: &Answer, said: &Said) {
 
 #[track_caller]
 fn must_reconnect(play: &Play, answer: &Answer) {
+    assert_eq!(answer.code(), "reconnect_required", "{}: {}", play.facts.preset, answer.text());
     refused(answer, 403, "reconnect_required");
     assert_eq!(answer.json()["connect"]["connection"], play.connection, "{}", play.facts.preset);
 }
@@ -104,7 +105,8 @@ async fn denies(play: &Play, alice: &Caller) {
     let requests = play.stand_in.requests();
     for path in play.facts.denied {
         for method in ["GET", "POST", "DELETE"] {
-            refused(&play.send(alice, method, path, b"").await, 403, "not_allowed");
+            let answer = play.send(alice, method, path, b"").await;
+            assert_eq!(answer.code(), "not_allowed", "{}: {method} {path}: {}", play.facts.preset, answer.text());
         }
     }
     assert_eq!(play.stand_in.requests(), requests, "{}", play.facts.preset);

@@ -10,7 +10,7 @@ use idp_proxy::config::{Preset, presets};
 
 use super::facts::Facts;
 use super::stand_in::{CLIENT_ID, StandIn};
-use crate::support::canary::{CLIENT_SECRET, STORE_KEY, SUBJECT, search};
+use crate::support::canary::{CLIENT_SECRET, STORE_KEY, SUBJECT, search, search_file};
 use crate::support::child::{Child, PATIENCE};
 use crate::support::{Answer, client};
 
@@ -136,9 +136,7 @@ impl Play {
             // Where the operator has written the secrets down.
             if file.file_name() != "proxy.toml" {
                 let bytes = std::fs::read(file.path()).unwrap();
-                // Whose the records are is no secret to who holds the file.
-                let text = String::from_utf8_lossy(&bytes).replace("canary-subject", "");
-                search(&text, &format!("{name}'s {}", file.path().display()));
+                search_file(&bytes, &format!("{name}'s {}", file.path().display()));
             }
         }
     }
