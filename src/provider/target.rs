@@ -29,8 +29,10 @@ pub enum TargetError {
 }
 
 /// Joins the configured base path (no trailing slash) and what followed the provider's name (path and query, or
-/// nothing).
+/// nothing). Clients that are told a base URL with a slash at its end put their own behind it (Octokit's `//user`, which
+/// GitHub does not know): one of the two is left out there, and no slash anywhere else.
 pub(super) fn upstream(base_path: &str, rest: &str) -> Result<PathAndQuery, TargetError> {
+    let rest = if rest.starts_with("//") { rest.get(1..).unwrap_or_default() } else { rest };
     let path = rest.split_once('?').map_or(rest, |(path, _)| path);
     if !path.is_empty() && !path.starts_with('/') {
         return Err(TargetError::Form);
@@ -120,7 +122,6 @@ mod tests {
             ("/v1", "", "/v1"),
             ("/v1", "?a=b", "/v1?a=b"),
             ("/v1", "/x//y/", "/v1/x//y/"),
-            ("", "//x", "//x"),
             ("", "/a%2Fb%252e%252e/c;d=1/+~'()*!$&,=:@", "/a%2Fb%252e%252e/c;d=1/+~'()*!$&,=:@"),
             ("", "/x?", "/x?"),
             ("", "/x?..=/../&a=%00%5c", "/x?..=/../&a=%00%5c"),
@@ -130,6 +131,20 @@ mod tests {
         ] {
             assert_eq!(upstream(base, rest).map(|t| t.to_string()), Ok(sent.to_owned()), "{base} {rest}");
         }
+    }
+
+    #[test]
+    fn a_second_slash_behind_the_base_is_left_out_and_none_elsewhere() {
+        for (base, rest, sent) in [
+            ("", "//x", "/x"),
+            ("/v1", "//x//y?a=//b", "/v1/x//y?a=//b"),
+            ("/v1", "///x", "/v1//x"),
+            ("", "//", "/"),
+            ("", "?//", "/?//"),
+        ] {
+            assert_eq!(upstream(base, rest).map(|t| t.to_string()), Ok(sent.to_owned()), "{base} {rest}");
+        }
+        assert_eq!(upstream("", "//../x"), Err(TargetError::DotSegment));
     }
 
     #[test]
@@ -164,6 +179,7 @@ mod tests {
         #[test]
         fn nothing_accepted_leaves_the_base_path_or_changes_a_byte(rest in "(/[a-z.%2eE5cC0;/\\\\]{0,12}){0,4}(\\?[ -~]{0,8})?") {
             if let Ok(target) = upstream("/base", &rest) {
+                let rest = if rest.starts_with("//") { &rest[1..] } else { &rest };
                 prop_assert_eq!(target.as_str(), format!("/base{rest}"));
                 let decoded = String::from_utf8_lossy(&percent::decode(target.path().as_bytes())).into_owned();
                 let mut depth = 0_i32;
