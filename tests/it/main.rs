@@ -12,6 +12,8 @@ mod callers;
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod connections;

@@ -8,37 +8,14 @@ use idp_proxy::config::Config;
 use crate::support::Child;
 use crate::support::child::{BINARY, folder};
 use crate::support::https::Authority;
+use crate::support::readme::blocks;
 
 /// What a fragment is read with.
 const BASE: &str = "[auth0]\ndomain = \"acme.eu.auth0.com\"\naudience = \"https://proxy.example.com\"\nclient_id = \"id\"\n\
                     client_secret = \"hunter2\"\n";
 
-/// A fenced block: what stands behind the fence, and the lines within, without the fence's own indentation.
-struct Block {
-    kind: String,
-    text: String,
-    line: usize,
-}
-
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn blocks() -> Vec<Block> {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README.md");
-    let mut blocks = Vec::new();
-    let mut lines = readme.lines().enumerate();
-    while let Some((number, line)) = lines.next() {
-        let Some(kind) = line.trim_start().strip_prefix("```") else { continue };
-        let indent = line.len() - line.trim_start().len();
-        let mut text = String::new();
-        for (_, line) in lines.by_ref().take_while(|(_, line)| line.trim() != "```") {
-            text += line.get(indent..).unwrap_or_default();
-            text.push('\n');
-        }
-        blocks.push(Block { kind: kind.trim().to_owned(), text, line: number + 1 });
-    }
-    blocks
 }
 
 #[test]
@@ -70,6 +47,17 @@ fn every_piece_of_configuration_has_no_faults() {
     }
     let _ = std::fs::remove_dir_all(folder);
     assert!(count > 0, "README.md shows no configuration");
+}
+
+#[test]
+fn every_clients_snippet_is_run() {
+    let snippets = blocks().into_iter().filter(|block| block.kind.starts_with("js"));
+    let names: Vec<_> = snippets.map(|block| block.kind.trim_start_matches("js").trim().to_owned()).collect();
+    for name in &names {
+        let calls = root().join(format!("tests/clients/{name}.js"));
+        assert!(calls.exists(), "README.md shows a client as `js {name}`, and {} is not there", calls.display());
+    }
+    assert!(!names.is_empty(), "README.md shows no client");
 }
 
 /// A line as the shell is to run it here. `cargo run` is the binary that is already built; nothing else is replaced.

@@ -6,12 +6,15 @@ pub mod client;
 pub mod durable;
 pub mod exact;
 pub mod frames;
+pub mod front;
 pub mod https;
 pub mod issuer;
 pub mod judge;
+pub mod node;
 pub mod people;
 #[expect(dead_code, reason = "the unit tests of the store use the rest")]
 pub mod postgres;
+pub mod readme;
 pub mod relay;
 pub mod rig;
 pub mod slow;

@@ -55,13 +55,13 @@ impl Builder {
         self.provider_at(name, &upstream.base_url(), "allow = \"all\"")
     }
 
-    /// A provider with `base_url` and further lines of its table.
+    /// A provider with `base_url` and further lines of its table. Without a connection there it is on one of its own name.
     pub fn provider_at(mut self, name: &str, base_url: &str, lines: &str) -> Self {
         self.providers.push((name.to_owned(), base_url.to_owned(), lines.to_owned()));
         self
     }
 
-    /// More lines for one of the tables `server`, `auth0`, `cors`, `connect`, `limits`, `telemetry`.
+    /// More lines for one of the tables `server`, `auth0`, `cors`, `connect`, `limits`, `store`, `telemetry`.
     pub fn with(mut self, table: &'static str, lines: &str) -> Self {
         let text = self.tables.entry(table).or_default();
         text.push_str(lines);
@@ -123,13 +123,17 @@ fn toml(tenant: &Tenant, providers: &[(String, String, String)], tables: &BTreeM
         more("auth0"),
     );
     for (name, base_url, lines) in providers {
-        text += &format!("[providers.{name}]\nconnection = \"{name}\"\nbase_url = \"{base_url}\"\n{lines}\n");
+        text += &format!("[providers.{name}]\nbase_url = \"{base_url}\"\n");
+        if !lines.contains("connection = ") {
+            text += &format!("connection = \"{name}\"\n");
+        }
+        text += &format!("{lines}\n");
         // Who has no preset must have one. Without a client it is never called.
         if !lines.contains("token_url") && !lines.contains("token_vault") {
             text += "token_url = \"https://login.example/token\"\n";
         }
     }
-    for table in ["cors", "connect", "limits", "telemetry"] {
+    for table in ["cors", "connect", "limits", "store", "telemetry"] {
         if let Some(lines) = tables.get(table) {
             text += &format!("[{table}]\n{lines}\n");
         }
