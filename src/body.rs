@@ -8,6 +8,7 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper::http::HeaderMap;
 
 use crate::activity::Running;
+use crate::parameters::Found;
 use crate::telemetry::access::Entry;
 
 mod ahead;
@@ -38,6 +39,9 @@ pub enum BodyError {
     /// The caller's request broke off.
     #[error("the caller's request broke off")]
     Caller(#[source] hyper::Error),
+    /// There is something in the caller's request that must not go on.
+    #[error("something in the caller's request must not go on")]
+    Refused(Found),
 }
 
 /// The body of an answer to a caller.
@@ -117,7 +121,7 @@ impl Body {
         let code = match error {
             BodyError::Upstream(_) | BodyError::Cut => "upstream_protocol",
             BodyError::Silent => "upstream_timeout",
-            BodyError::Caller(_) => "bad_request",
+            BodyError::Caller(_) | BodyError::Refused(_) => "bad_request",
         };
         if let Some(end) = &mut self.end {
             end.entry.note(|record| (record.code, record.fault) = (Some(code), "provider"));

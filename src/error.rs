@@ -131,7 +131,7 @@ codes! {
         "Send one well-formed request: one Host, one Authorization, a path without dot segments, backslashes or control characters.";
     MissingToken "missing_token" UNAUTHORIZED Caller "http_request_denied"
         "No access token"
-        "Send `Authorization: Bearer <token>` with the user's Auth0 access token. Tokens in the query, a form or a cookie do not count.";
+        "Send `Authorization: Bearer <token>` with the user's Auth0 access token. Tokens in a form or a cookie do not count, nor in the query unless the operator says so with `token_param`.";
     InvalidToken "invalid_token" UNAUTHORIZED Caller "http_request_denied"
         "The access token is not valid"
         "Get a new access token from the tenant that this proxy is configured for. The detail says which check failed.";
@@ -227,7 +227,13 @@ impl Error {
             Self::Caller(error) => caller(error),
             Self::Route(RouteError::UnknownProvider { .. }) => Code::UnknownProvider,
             Self::Route(RouteError::Target(_)) => Code::BadRequest,
-            Self::Permit(PermitError::NotAllowed { .. } | PermitError::MethodOverride { .. }) => Code::NotAllowed,
+            Self::Permit(
+                PermitError::NotAllowed { .. }
+                | PermitError::MethodOverride { .. }
+                | PermitError::Parameter { .. }
+                | PermitError::UnreadableBody { .. },
+            ) => Code::NotAllowed,
+            Self::Permit(PermitError::Bearer(error)) => caller(error),
             Self::Permit(PermitError::InsufficientScope { .. }) => Code::InsufficientScope,
             Self::Permit(PermitError::EncodedSlash | PermitError::BadAccount | PermitError::BadMinValidity) => {
                 Code::BadRequest
@@ -333,6 +339,7 @@ fn upstream(error: &UpstreamError) -> Code {
             Code::UpstreamTimeout
         }
         UpstreamError::Caller(_) | UpstreamError::CallerStalled => Code::BadRequest,
+        UpstreamError::Forbidden { .. } => Code::NotAllowed,
         UpstreamError::NoClient => Code::Internal,
     }
 }

@@ -63,6 +63,7 @@ fn stays_there(name: &str) -> bool {
 pub struct CallerSide {
     version: Version,
     takes_trailers: bool,
+    has_token_in_query: bool,
 }
 
 /// Why a request or its answer is not handed on.
@@ -116,7 +117,9 @@ impl Rules {
             // RFC 9110 §12.5.3. What is compressed cannot be read on its way back.
             head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        self.rewrite(head, provider.default_headers(), provider.auth_header(), token.expose())
+        let has_token_in_query = call.caller().bearer().is_from_query();
+        let side = self.rewrite(head, provider.default_headers(), provider.auth_header(), token.expose());
+        CallerSide { has_token_in_query, ..side }
     }
 
     /// Removal comes before injection, so no field that the caller nominates in `Connection` can take the token away.
@@ -127,7 +130,8 @@ impl Rules {
         auth_header: &HeaderName,
         token: &HeaderValue,
     ) -> CallerSide {
-        let side = CallerSide { version: head.version, takes_trailers: trailers::are_taken(&head.headers) };
+        let takes_trailers = trailers::are_taken(&head.headers);
+        let side = CallerSide { version: head.version, takes_trailers, has_token_in_query: false };
         remove(&mut head.headers, |name| is_hop_by_hop(name) || self.stays_here(name));
         self.append_via(head);
         if side.takes_trailers {
@@ -188,6 +192,11 @@ pub fn for_caller(head: &mut response::Parts, side: CallerSide) -> Result<(), Fo
     }
     if let Some(private) = content::private(&head.headers) {
         head.headers.insert(header::CACHE_CONTROL, private);
+    }
+    if side.has_token_in_query {
+        // RFC 6750 §2.3, and §5.3: the address must not be kept, nor told to whatever the answer leads to.
+        head.headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     }
     head.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if content::is_active(&head.headers) {

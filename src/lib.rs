@@ -21,9 +21,9 @@
 //! | `error`, `problem` | WHAT WENT WRONG: the table of failures, and the answer made of a row |
 //!
 //! Beside them are leaves, which know no room: `config` (file to meaning), `auth0` (the tenant's endpoints and budget),
-//! `telemetry` (log, metrics), `store` (where grants outlive the process), `body`, `activity`, `assertion`, `bounded`,
-//! `connect` (where users sign in), `gather`, `percent`, `tls`, `clock`, `random`, `secret`. `command` starts it all;
-//! `command::dev` holds the simulated tenant and providers, which the tests use too.
+//! `telemetry` (log, metrics), `store` (where grants outlive the process), `body`, `parameters` (of queries and forms),
+//! `activity`, `assertion`, `bounded`, `connect` (where users sign in), `gather`, `percent`, `tls`, `clock`, `random`,
+//! `secret`. `command` starts it all; `command::dev` holds the simulated tenant and providers, which the tests use too.
 //!
 //! # What never happens
 //!
@@ -44,6 +44,7 @@ pub mod command;
 pub mod config;
 mod connect;
 mod gather;
+mod parameters;
 mod percent;
 mod random;
 mod secret;

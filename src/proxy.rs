@@ -124,14 +124,14 @@ impl Proxy {
     async fn forward(
         &self,
         head: &mut Parts,
-        body: RequestBody,
+        mut body: RequestBody,
         at_host: Option<Arc<Provider>>,
         entry: &mut Entry,
     ) -> Result<Response<Body>, Error> {
         // First, since a request that has come round carries a provider's token, of which no caller can be made.
         self.rules.refuse_loop(&head.headers)?;
         let (begun, now) = (entry.begun(), entry.at());
-        let bearer = Bearer::take(head)?;
+        let bearer = Bearer::take(head, self.providers.token_params())?;
         let caller = self.verifier.verify(bearer, now).await?;
         let verified = self.clock.instant();
         entry.note(|record| {
@@ -143,6 +143,7 @@ impl Proxy {
         let route = self.providers.route(at_host, &head.uri)?;
         entry.note(|record| record.provider = Some(Arc::clone(route.provider().name())));
         let call = route.permit(caller, &head.method, &head.headers)?;
+        body.watched(call.watch(&head.headers)?);
         if let Some(answer) = headers::last_hop(head) {
             return Ok(answer);
         }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::{BodyError, Kept};
 use crate::activity::{Running, Uploading};
+use crate::parameters::Watch;
 
 /// The body of a caller's request on its way to the provider. Request trailers end here: nothing that a trailer may
 /// bring was judged with the head.
@@ -18,6 +19,8 @@ pub struct RequestBody {
     content: Content,
     /// What keeps a copy, if it may be needed again.
     kept: Option<Kept>,
+    /// What looks for parameters that must not go on.
+    watch: Option<Box<Watch>>,
     upload: Option<Arc<Upload>>,
     /// For the timers of the connection on which it comes.
     uploading: Option<Uploading>,
@@ -46,6 +49,7 @@ impl RequestBody {
         Self {
             content: Content::Incoming(incoming),
             kept: None,
+            watch: None,
             upload: has_body.then(Arc::default),
             uploading: has_body.then(|| running.uploading()),
         }
@@ -53,7 +57,7 @@ impl RequestBody {
 
     /// A body that is all here.
     pub(super) fn of(chunks: VecDeque<Bytes>) -> Self {
-        Self { content: Content::Whole(chunks), kept: None, upload: None, uploading: None }
+        Self { content: Content::Whole(chunks), kept: None, watch: None, upload: None, uploading: None }
     }
 
     /// Keeps a copy of up to `limit` bytes while they are handed on.
@@ -61,6 +65,11 @@ impl RequestBody {
         let kept = Kept::new(limit, self.upload.is_none());
         self.kept = Some(kept.clone());
         kept
+    }
+
+    /// Breaks the request off before anything in it goes on that `watch` finds.
+    pub fn watched(&mut self, watch: Option<Watch>) {
+        self.watch = watch.map(Box::new);
     }
 
     /// How far it has come; `None` if there is nothing to wait for.
@@ -102,6 +111,12 @@ impl Upload {
     }
 }
 
+/// A frame that may go on, or the end of the request.
+fn look(watch: &mut Option<Box<Watch>>, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+    let found = watch.as_mut().and_then(|watch| watch.find(frame.data_ref()?));
+    found.map_or(Ok(frame), |found| Err(BodyError::Refused(found)))
+}
+
 impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -117,7 +132,7 @@ impl HttpBody for RequestBody {
             upload.waiting.store(frame.is_pending(), Ordering::Relaxed);
         }
         let frame = match ready!(frame) {
-            Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
+            Some(Ok(frame)) if frame.is_data() => Some(look(&mut this.watch, frame)),
             Some(Ok(_)) | None => None,
             Some(Err(error)) => Some(Err(BodyError::Caller(error))),
         };

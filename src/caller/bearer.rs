@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
 use hyper::http::{HeaderValue, header};
 
 use super::CallerError;
+use crate::parameters::{Names, query};
 use crate::secret::Secret;
 
 /// The caller's access token (RFC 6750), no longer in the request it came with.
@@ -14,20 +16,33 @@ pub struct Bearer {
     line: HeaderValue,
     /// Where in the line the token begins.
     start: usize,
+    /// Whether it came in the query.
+    is_from_query: bool,
 }
+
+/// What becomes of a token that stands where it would be forwarded.
+const TWICE: CallerError =
+    CallerError::BadRequest("the access token stands in the request a second time, where it would be forwarded");
+
+/// What becomes of two tokens.
+const DIFFERENT: CallerError = CallerError::BadRequest("the request has two access tokens, and they differ");
 
 impl Bearer {
     /// Takes the token out of the request's head.
     ///
-    /// The scheme is `Bearer` in any case, or `token`, which Octokit and PyGithub send. Tokens in the query, in a form
-    /// or in a cookie are no login (RFC 6750 §2.2 and §2.3 are not offered).
+    /// The scheme is `Bearer` in any case, or `token`, which Octokit and PyGithub send. Tokens in a form or in a cookie
+    /// are no login (RFC 6750 §2.2 is not offered). One in the query (§2.3) is, where there is no `Authorization`, in the
+    /// parameters `in_query`: which providers take it there is not known yet, so each must be asked with
+    /// [`Bearer::suits`].
     ///
     /// # Errors
     /// [`CallerError::MissingToken`] if there is none, [`CallerError::BadRequest`] if there are two or the token stands
     /// in the request a second time (where it would be forwarded), [`CallerError::Invalid`] for a proof of possession.
-    pub fn take(head: &mut Parts) -> Result<Self, CallerError> {
+    pub fn take(head: &mut Parts, in_query: &Names) -> Result<Self, CallerError> {
+        let target = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
         let header::Entry::Occupied(entry) = head.headers.entry(header::AUTHORIZATION) else {
-            return Err(CallerError::MissingToken);
+            let bearer = Self::in_query(target, in_query)?;
+            return if stands_elsewhere(head, in_query, bearer.expose()) { Err(TWICE) } else { Ok(bearer) };
         };
         let mut lines = entry.remove_entry_mult().1;
         let (Some(mut line), None) = (lines.next(), lines.next()) else {
@@ -45,13 +60,42 @@ impl Bearer {
         if !is_known || start == line.len() {
             return Err(CallerError::MissingToken);
         }
-        let bearer = Self { line, start };
-        if stands_elsewhere(head, bearer.expose()) {
-            return Err(CallerError::BadRequest(
-                "the access token stands in the request a second time, where it would be forwarded",
-            ));
+        let bearer = Self { line, start, is_from_query: false };
+        if stands_elsewhere(head, in_query, bearer.expose()) { Err(TWICE) } else { Ok(bearer) }
+    }
+
+    fn in_query(target: &str, names: &Names) -> Result<Self, CallerError> {
+        let mut tokens = query::values(target, names).map(|(_, token)| token).filter(|token| !token.is_empty());
+        let token = tokens.next().ok_or(CallerError::MissingToken)?;
+        if tokens.any(|other| other != token) {
+            return Err(DIFFERENT);
         }
-        Ok(bearer)
+        let invalid = |_| CallerError::Invalid("it has characters that no token has");
+        let mut line = HeaderValue::from_bytes(&token).map_err(invalid)?;
+        line.set_sensitive(true);
+        Ok(Self { line, start: 0, is_from_query: true })
+    }
+
+    /// Whether the token came in the query.
+    #[must_use]
+    pub fn is_from_query(&self) -> bool {
+        self.is_from_query
+    }
+
+    /// Whether a provider takes the token where it came, and gets to see nothing of it. `taken` are the tokens that were
+    /// taken out of the query for it, and `target` is what is left.
+    ///
+    /// # Errors
+    /// [`CallerError::MissingToken`] if it looks for tokens elsewhere, [`CallerError::BadRequest`] if the query had
+    /// another token, or has this one still.
+    pub fn suits(&self, taken: &[Vec<u8>], target: &str) -> Result<(), CallerError> {
+        if self.is_from_query && taken.is_empty() {
+            return Err(CallerError::MissingToken);
+        }
+        if taken.iter().any(|token| token != self.expose()) {
+            return Err(DIFFERENT);
+        }
+        if contains(target.as_bytes(), self.expose()) { Err(TWICE) } else { Ok(()) }
     }
 
     /// The token's bytes, whatever they are.
@@ -89,15 +133,17 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
 }
 
-/// Whether the token is also in the target or in a header that is forwarded. Cookies are not forwarded.
-fn stands_elsewhere(head: &Parts, token: &[u8]) -> bool {
-    // A short text is no token, and would be found in any path.
-    if token.len() < TOKEN_BYTES_MIN {
-        return false;
-    }
-    let contains = |text: &[u8]| text.windows(token.len()).any(|window| window == token);
-    head.uri.path_and_query().is_some_and(|target| contains(target.as_str().as_bytes()))
-        || head.headers.iter().any(|(name, value)| name != header::COOKIE && contains(value.as_bytes()))
+/// Whether the token is also in the target, but for the parameters `in_query`, or in a header that is forwarded. Cookies
+/// are not forwarded.
+fn stands_elsewhere(head: &Parts, in_query: &Names, token: &[u8]) -> bool {
+    let target = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    contains(query::without(target, in_query).as_bytes(), token)
+        || head.headers.iter().any(|(name, value)| name != header::COOKIE && contains(value.as_bytes(), token))
+}
+
+/// Whether `text` has the token in it. A short text is no token, and would be found in any path.
+fn contains(text: &[u8], token: &[u8]) -> bool {
+    token.len() >= TOKEN_BYTES_MIN && text.windows(token.len()).any(|window| window == token)
 }
 
 #[cfg(test)]
@@ -112,7 +158,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        let bearer = Bearer::take(&mut head)?;
+        let bearer = Bearer::take(&mut head, &Names::new([]))?;
         Ok((String::from_utf8_lossy(bearer.expose()).into_owned(), head))
     }
 
@@ -155,7 +201,7 @@ mod tests {
             ("a.b.c.d", false, false),
         ] {
             let line = HeaderValue::from_str(token).unwrap();
-            let bearer = Bearer { line, start: 0 };
+            let bearer = Bearer { line, start: 0, is_from_query: false };
             let jwt = bearer.jwt(&audience);
             assert_eq!(jwt.is_ok(), is_jwt, "{token}");
             assert_eq!(matches!(jwt, Err(CallerError::Unreadable(..))), is_unreadable, "{token}");

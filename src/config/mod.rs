@@ -23,6 +23,7 @@ mod file;
 mod header;
 mod mask;
 mod nearest;
+mod params;
 mod preset;
 mod provider;
 mod reader;
@@ -213,6 +214,10 @@ pub struct Provider {
     pub secret_params: Vec<String>,
     /// Members of JSON objects whose values are masked in its answers: they are tokens.
     pub secret_fields: Vec<String>,
+    /// Parameters of its calls that are looked at.
+    pub params: Params,
+    /// The app's secret, if calls are to prove that they come from the app (Facebook's `appsecret_proof`).
+    pub proof: Option<Secret>,
     /// Which of the tenant's worlds holds its tokens.
     pub source: Source,
     /// What its tokens are for, if not what the identity's own one is for: then each is had with the identity's refresh
@@ -220,6 +225,19 @@ pub struct Provider {
     pub audience: Option<String>,
     /// How its tokens are renewed, if they are renewed here.
     pub renewal: Option<Renewal>,
+}
+
+/// Parameters of a provider's calls that are not data alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Params {
+    /// In which a caller's own token may come, where there is no `Authorization`.
+    pub token: Option<String>,
+    /// Which asks for another method than the request's.
+    pub method: Option<String>,
+    /// Which holds further calls.
+    pub batch: Option<String>,
+    /// Those that are taken out of the query.
+    pub dropped: Vec<String>,
 }
 
 /// Whether a provider's answers are searched for the token that was sent to it.

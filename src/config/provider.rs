@@ -11,6 +11,7 @@ use super::expired_when::expired_when;
 use super::fault::{Code, Fault};
 use super::header::{auth_prefix, header_name};
 use super::nearest::nearest;
+use super::params::params;
 use super::reader::Table;
 use super::rule::Rule;
 use super::value::{Invalid, Item, not_empty, scope, text, token};
@@ -67,9 +68,10 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: boo
             providers.insert(name, provider);
         }
     }
-    for (name, Settled { source, audience, renewal }) in settle(table.reader, written, has_store) {
+    for (name, Settled { source, audience, renewal, proof }) in settle(table.reader, written, has_store) {
         if let Some(provider) = providers.get_mut(&name) {
-            (provider.source, provider.audience, provider.renewal) = (source, audience, renewal);
+            (provider.source, provider.audience) = (source, audience);
+            (provider.renewal, provider.proof) = (renewal, proof);
         }
     }
     providers
@@ -120,8 +122,9 @@ fn provider(
     let rewrite_paths = rewrite_paths(&mut table, rewrite, base_url.as_ref());
     let secret_params = table.list("secret_params", text(token)).unwrap_or_default();
     let secret_fields = table.list("secret_fields", text(token)).unwrap_or_default();
+    let params = params(&mut table);
     // What its connection says is settled when all tables are read.
-    let Settled { source, audience, renewal } = Settled::default();
+    let Settled { source, audience, renewal, proof } = Settled::default();
     table.refuse_rest();
     Some(Provider {
         connection: connection?,
@@ -142,6 +145,8 @@ fn provider(
         guard,
         secret_params,
         secret_fields,
+        params,
+        proof,
         source,
         audience,
         renewal,

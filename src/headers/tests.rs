@@ -135,7 +135,7 @@ proptest! {
     fn no_answer_speaks_for_our_origin_or_about_its_own_connection(lines in lines()) {
         let (mut head, ()) = Response::new(()).into_parts();
         head.headers = header_map(&lines);
-        for_caller(&mut head, CallerSide { version: Version::HTTP_11, takes_trailers: false }).unwrap();
+        for_caller(&mut head, CallerSide { version: Version::HTTP_11, takes_trailers: false, has_token_in_query: false }).unwrap();
         for name in head.headers.keys() {
             prop_assert!(!FOR_ONE_HOP.contains(&name.as_str()) && !ABOUT_OUR_ORIGIN.contains(&name.as_str()), "{name}");
         }
@@ -199,7 +199,7 @@ fn each_line_of_cache_control_counts_whatever_bytes_another_holds() {
 
 #[test]
 fn every_line_of_trailer_announces_and_none_announces_what_will_not_come() {
-    let side = CallerSide { version: Version::HTTP_11, takes_trailers: true };
+    let side = CallerSide { version: Version::HTTP_11, takes_trailers: true, has_token_in_query: false };
     let (mut head, ()) = Response::new(()).into_parts();
     for line in ["x-sum, Set-Cookie", "content-length", "X-Status,,"] {
         head.headers.append("trailer", HeaderValue::from_static(line));

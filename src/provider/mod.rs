@@ -1,5 +1,6 @@
 //! WHAT IS CALLED: which provider a request is for, where it goes there, and whether this caller may make it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +8,17 @@ use std::time::Duration;
 use hyper::http::uri::PathAndQuery;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, CallerError};
+use crate::clock::Timestamp;
 use crate::config::{self, Config, ExpiredWhen, NeededScopes, Source};
+use crate::parameters::{Names, Watch, query};
 
 mod permit;
+mod proof;
 mod target;
+
+use permit::Parameters;
+use proof::Proof;
 
 pub use target::TargetError;
 
@@ -23,6 +30,8 @@ pub struct Provider {
     name: Arc<str>,
     connection: Arc<str>,
     reads_bodies: bool,
+    parameters: Parameters,
+    proof: Option<Proof>,
     settings: config::Provider,
 }
 
@@ -132,6 +141,23 @@ pub enum PermitError {
         /// The provider's name.
         provider: Arc<str>,
     },
+    /// A parameter of the query asks for another method than the one that was judged, or holds further calls.
+    #[error("this proxy does not permit what the parameter {name} asks of {provider}")]
+    Parameter {
+        /// The parameter's name.
+        name: String,
+        /// The provider's name.
+        provider: Arc<str>,
+    },
+    /// The body may have such a parameter.
+    #[error("this proxy cannot look into the request's body, and {provider} is restricted")]
+    UnreadableBody {
+        /// The provider's name.
+        provider: Arc<str>,
+    },
+    /// The caller's own token came where this provider's tokens do not come.
+    #[error(transparent)]
+    Bearer(#[from] CallerError),
     /// The caller's own token lacks a scope that the provider's `require` names.
     #[error("the access token lacks the scope {scope}, which this proxy requires for {provider}")]
     InsufficientScope {
@@ -156,12 +182,16 @@ pub enum PermitError {
 pub struct Providers {
     by_name: HashMap<Arc<str>, Arc<Provider>>,
     by_host: HashMap<String, Arc<Provider>>,
+    /// Parameters in which a caller's token may come, at one provider or another.
+    token_params: Names,
 }
 
 /// Where a request goes, not yet permitted to anyone.
 pub struct Route {
     provider: Arc<Provider>,
     target: PathAndQuery,
+    /// The callers' tokens that were taken out of the query; `None` if no provider takes any from there.
+    taken: Option<Vec<Vec<u8>>>,
 }
 
 /// A caller permitted on a route. What a token is asked for: without one there is none.
@@ -186,15 +216,24 @@ impl Providers {
                 || !settings.secret_params.is_empty()
                 || !settings.secret_fields.is_empty()
                 || settings.expired_when.iter().any(|rule| rule.json.is_some());
+            let (parameters, proof) = (Parameters::new(settings), settings.proof.as_ref().map(Proof::new));
             let settings = settings.clone();
             let host = settings.host.clone();
-            let provider = Arc::new(Provider { name: Arc::clone(&name), connection, reads_bodies, settings });
+            let provider = Provider { name: Arc::clone(&name), connection, reads_bodies, parameters, proof, settings };
+            let provider = Arc::new(provider);
             if let Some(host) = host {
                 by_host.insert(host, Arc::clone(&provider));
             }
             by_name.insert(name, provider);
         }
-        Self { by_name, by_host }
+        let token_params = Names::new(config.providers.values().filter_map(|known| known.params.token.as_deref()));
+        Self { by_name, by_host, token_params }
+    }
+
+    /// The parameters of a query in which a caller's token may come, at one provider or another.
+    #[must_use]
+    pub fn token_params(&self) -> &Names {
+        &self.token_params
     }
 
     /// The provider that is reached by that host name (lower case, without port), if one is.
@@ -213,8 +252,10 @@ impl Providers {
             Some(provider) => (provider, target),
             None => self.by_prefix(target)?,
         };
-        let target = target::upstream(&provider.settings.base_url.path, rest)?;
-        Ok(Route { provider, target })
+        let taken = (!self.token_params.is_empty()).then(|| provider.parameters.tokens(rest));
+        let rest = query::without(rest, provider.parameters.removed());
+        let target = target::upstream(&provider.settings.base_url.path, &rest)?;
+        Ok(Route { provider, target, taken })
     }
 
     /// The name is matched on the bytes as they came and ends at `/`, at `?` or with the target, so nothing can be
@@ -256,10 +297,26 @@ impl Call {
         &self.provider
     }
 
-    /// Path and query at the provider, the caller's bytes behind the configured base path.
+    /// Path and query at the provider, the caller's bytes behind the configured base path; with the proof of a call with
+    /// this token at this time, if the provider is to have one.
     #[must_use]
-    pub fn target(&self) -> &PathAndQuery {
-        &self.target
+    pub fn target(&self, token: &[u8], now: impl FnOnce() -> Timestamp) -> Cow<'_, PathAndQuery> {
+        let Some(proof) = &self.provider.proof else { return Cow::Borrowed(&self.target) };
+        let proven = PathAndQuery::try_from(proof.add_to(self.target.as_str(), token, now()));
+        // Only one that is too long cannot be written, and without its proof the provider refuses it.
+        proven.map_or(Cow::Borrowed(&self.target), Cow::Owned)
+    }
+
+    /// What looks for parameters in a body with these headers that must not reach the provider.
+    ///
+    /// # Errors
+    /// [`PermitError::UnreadableBody`].
+    pub fn watch(&self, headers: &HeaderMap) -> Result<Option<Watch>, PermitError> {
+        let names = self.provider.parameters.watched();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        Watch::new(headers, names).map_err(|_| PermitError::UnreadableBody { provider: self.provider.name().clone() })
     }
 
     /// Which of several accounts is meant, by the caller or else by the configuration.

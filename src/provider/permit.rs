@@ -2,11 +2,13 @@
 
 use hyper::http::{HeaderMap, HeaderName, Method};
 
+use super::proof;
 use super::target::{has_encoded_slash, keep_encoded_slashes};
 use super::{Call, PermitError, Route, account, min_validity};
 use crate::caller::Caller;
-use crate::config::Allow;
 use crate::config::rule::Rule;
+use crate::config::{self, Allow};
+use crate::parameters::{Names, query};
 use crate::percent;
 
 /// Headers by which some servers take another method than the request's (Google's do). Where methods are restricted
@@ -21,6 +23,55 @@ fn overrides_method(name: &HeaderName) -> bool {
     METHOD_OVERRIDES.iter().any(is_named)
 }
 
+/// Parameters of one provider's calls that are not data alone.
+pub(super) struct Parameters {
+    token: Names,
+    method: Names,
+    batch: Names,
+    removed: Names,
+    watched: Names,
+}
+
+impl Parameters {
+    /// Those that matter under these settings: where everything is permitted, nothing is dodged.
+    pub(super) fn new(settings: &config::Provider) -> Self {
+        let params = &settings.params;
+        let restricts_methods = restricts_methods(settings);
+        let is_restricted = restricts_methods || !settings.deny.is_empty();
+        let token = params.token.as_deref();
+        let method = params.method.as_deref().filter(|_| restricts_methods);
+        let batch = params.batch.as_deref().filter(|_| is_restricted);
+        let proof = proof::PARAMETERS.into_iter().filter(|_| settings.proof.is_some());
+        let dropped = params.dropped.iter().map(String::as_str);
+        Self {
+            token: Names::new(token),
+            method: Names::new(method),
+            batch: Names::new(batch),
+            removed: Names::new(token.into_iter().chain(proof).chain(dropped)),
+            watched: Names::new([token, method, batch].into_iter().flatten()),
+        }
+    }
+
+    /// Those that are taken out of the query.
+    pub(super) fn removed(&self) -> &Names {
+        &self.removed
+    }
+
+    /// Those that must not be in a body.
+    pub(super) fn watched(&self) -> &Names {
+        &self.watched
+    }
+
+    /// The callers' tokens in a target.
+    pub(super) fn tokens(&self, target: &str) -> Vec<Vec<u8>> {
+        query::values(target, &self.token).map(|(_, token)| token).filter(|token| !token.is_empty()).collect()
+    }
+}
+
+fn restricts_methods(settings: &config::Provider) -> bool {
+    settings.allow != Allow::All || settings.deny.iter().any(Rule::is_about_methods)
+}
+
 impl Route {
     /// Permits `caller` to make this request, or says why not.
     ///
@@ -28,20 +79,40 @@ impl Route {
     /// [`PermitError`].
     pub fn permit(self, caller: Caller, method: &Method, headers: &HeaderMap) -> Result<Call, PermitError> {
         let provider = || self.provider.name().clone();
+        if let Some(taken) = &self.taken {
+            caller.bearer().suits(taken, self.target.as_str())?;
+        }
         let settings = &self.provider.settings;
         if let Some(scope) = settings.require.iter().find(|scope| !caller.holds(scope)) {
             return Err(PermitError::InsufficientScope { scope: scope.clone(), provider: provider() });
         }
-        let restricts_methods = settings.allow != Allow::All || settings.deny.iter().any(Rule::is_about_methods);
-        if restricts_methods && headers.keys().any(overrides_method) {
+        if restricts_methods(settings) && headers.keys().any(overrides_method) {
             return Err(PermitError::MethodOverride { provider: provider() });
         }
         if !self.is_allowed(method)? {
             return Err(PermitError::NotAllowed { method: method.clone(), provider: provider() });
         }
+        self.check_parameters()?;
         let account = account(headers)?;
         let min_validity = min_validity(headers)?;
         Ok(Call { caller, provider: self.provider, target: self.target, account, min_validity })
+    }
+
+    /// A call that asks for a second method must be permitted under both, and of calls within a call nothing is known.
+    fn check_parameters(&self) -> Result<(), PermitError> {
+        let (parameters, target) = (&self.provider.parameters, self.target.as_str());
+        let refusal =
+            |name: &str| PermitError::Parameter { name: name.to_owned(), provider: self.provider.name().clone() };
+        for (name, value) in query::values(target, &parameters.method) {
+            let method = Method::from_bytes(value.trim_ascii().to_ascii_uppercase().as_slice());
+            if !method.is_ok_and(|method| self.is_allowed(&method).unwrap_or(false)) {
+                return Err(refusal(name));
+            }
+        }
+        match query::values(target, &parameters.batch).next() {
+            Some((name, _)) => Err(refusal(name)),
+            None => Ok(()),
+        }
     }
 
     /// Rules look at a decoded copy of the path behind the base URL; what is sent stays as it came.

@@ -74,7 +74,8 @@ impl Proxy {
     ) -> Result<(Answer, bool), Error> {
         let upload = body.upload();
         let request = Request::from_parts(head, body);
-        let (response, lease) = self.upstream.send(call.provider(), call.target(), request, upload).await?;
+        let target = call.target(call.provider().token_in(token.expose()), || self.clock.now());
+        let (response, lease) = self.upstream.send(call.provider(), &target, request, upload).await?;
         let (head, body) = response.into_parts();
         let mut answer = Answer { head, ahead: None, body, lease, token: token.expose().clone(), shortage: None };
         let rules = call.provider().expired_when();

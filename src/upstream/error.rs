@@ -9,6 +9,7 @@ use super::connect::ConnectTimeout;
 use super::pool::SendError;
 use super::stall::Stalled;
 use crate::body::BodyError;
+use crate::parameters::Found;
 
 type Cause = Box<dyn StdError + Send + Sync>;
 
@@ -42,6 +43,12 @@ pub enum UpstreamError {
     /// The caller's own request broke off.
     #[error("the request's body broke off")]
     Caller(#[source] Cause),
+    /// Something in the request's body is not permitted; the provider never saw the end of it.
+    #[error("this proxy does not permit the request's body: {}", what(found))]
+    Forbidden {
+        /// What it is.
+        found: Found,
+    },
     /// The caller stopped sending the request's body.
     #[error("no more of the request's body came")]
     CallerStalled,
@@ -74,8 +81,10 @@ impl From<SendError> for UpstreamError {
             if current.is::<tokio_rustls::rustls::Error>() {
                 return Self::Tls(cause);
             }
-            if let Some(BodyError::Caller(_)) = current.downcast_ref() {
-                return Self::Caller(cause);
+            match current.downcast_ref() {
+                Some(BodyError::Caller(_)) => return Self::Caller(cause),
+                Some(BodyError::Refused(found)) => return Self::Forbidden { found: found.clone() },
+                Some(BodyError::Upstream(_) | BodyError::Silent | BodyError::Cut) | None => {}
             }
             is_protocol |= current.downcast_ref().is_some_and(hyper::Error::is_parse);
             // An io::Error shows what it wraps as its own words, not as its source.
@@ -87,6 +96,13 @@ impl From<SendError> for UpstreamError {
             (false, true) => Self::Protocol(Some(cause)),
             (false, false) => Self::Terminated(cause),
         }
+    }
+}
+
+fn what(found: &Found) -> String {
+    match found {
+        Found::Parameter(name) => format!("the parameter {name} may not be in it"),
+        Found::Unreadable => "it has a part whose name cannot be made out".to_owned(),
     }
 }
 

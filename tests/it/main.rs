@@ -26,6 +26,8 @@ mod dialects;
 #[cfg(test)]
 mod exchanges;
 #[cfg(test)]
+mod facebook;
+#[cfg(test)]
 mod flights;
 #[cfg(test)]
 mod forwarding;

@@ -25,6 +25,7 @@ fn every_piece_of_configuration_has_no_faults() {
         ("AUTH0_VAULT_SECRET", "hunter2"),
         ("BITBUCKET_CLIENT_SECRET", "hunter2"),
         ("MICROSOFT_CLIENT_SECRET", "hunter2"),
+        ("FACEBOOK_APP_SECRET", "hunter2"),
         ("IDP_PROXY_STORE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
     ]);
     let folder = folder();

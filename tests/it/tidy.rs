@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use idp_proxy::error::Code;
 
 /// What knows no room.
-const LEAVES: [&str; 15] = [
+const LEAVES: [&str; 16] = [
     "activity",
     "assertion",
     "auth0",
@@ -16,6 +16,7 @@ const LEAVES: [&str; 15] = [
     "config",
     "connect",
     "gather",
+    "parameters",
     "percent",
     "random",
     "secret",
@@ -32,7 +33,7 @@ const ROOMS: [&str; 13] = [
 ];
 
 /// The only places that may look at a secret's characters.
-const EXPOSING: [&str; 16] = [
+const EXPOSING: [&str; 18] = [
     "src/auth0/client.rs",
     "src/auth0/management.rs",
     "src/auth0/mod.rs",
@@ -42,6 +43,8 @@ const EXPOSING: [&str; 16] = [
     "src/config/secret_source.rs",
     "src/config/store.rs",
     "src/headers.rs",
+    "src/provider/permit.rs",
+    "src/provider/proof.rs",
     "src/proxy/exchange.rs",
     "src/store/postgres.rs",
     "src/store/seal.rs",

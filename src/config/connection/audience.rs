@@ -41,7 +41,8 @@ pub(super) fn settled(table: &Written, connection: &Settled, scopes: &Scopes) ->
         Source::Auto if audience.is_some() => Source::Identities,
         Source::Auto | Source::Identities | Source::TokenVault => connection.source,
     };
-    Settled { source, audience, renewal: connection.renewal.clone().map(|renewal| Renewal { scope, ..renewal }) }
+    let renewal = connection.renewal.clone().map(|renewal| Renewal { scope, ..renewal });
+    Settled { source, audience, renewal, proof: None }
 }
 
 /// In Token Vault, Auth0 renews, and for no audience in particular.

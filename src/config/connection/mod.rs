@@ -10,15 +10,16 @@ use std::collections::BTreeMap;
 use super::fault::{Code, Fault};
 use super::reader::Reader;
 use super::said::{Place, Said, agreed, value};
-use super::{Renewal, Source, preset};
+use super::{ClientProof, Renewal, Source, preset};
+use crate::secret::Secret;
 
 mod audience;
 mod client;
 mod idle;
 mod written;
 
-use written::Keys;
 pub(super) use written::Written;
+use written::{Keys, Proof};
 
 /// Where a provider's tokens come from, what they are for, and how they are renewed if they are renewed here.
 #[derive(Clone, Default)]
@@ -26,6 +27,8 @@ pub(super) struct Settled {
     pub(super) source: Source,
     pub(super) audience: Option<String>,
     pub(super) renewal: Option<Renewal>,
+    /// With which secret calls are proven, if they are to be.
+    pub(super) proof: Option<Secret>,
 }
 
 /// Brings all tables together, given in the order of the file, and says for each provider what its connection has.
@@ -40,8 +43,11 @@ pub(super) fn settle(reader: &mut Reader<'_>, tables: Vec<Written>, has_store: b
     for tables in connections.into_values() {
         let connection = connection(reader, &tables, has_store);
         let scopes = audience::scopes(reader, &tables);
-        let own = |table: Written| (audience::settled(&table, &connection, &scopes), table.name);
-        settled.extend(tables.into_iter().map(own).map(|(own, name)| (name, own)));
+        for table in tables {
+            let proof = proof(reader, &table, &connection);
+            let own = audience::settled(&table, &connection, &scopes);
+            settled.insert(table.name, Settled { proof, ..own });
+        }
     }
     settled
 }
@@ -75,6 +81,21 @@ fn connection(reader: &mut Reader<'_>, tables: &[Written], has_store: bool) -> S
         reader.faults.push(fault.help(Some(hint.to_owned())));
     }
     Settled { source, renewal, ..Settled::default() }
+}
+
+/// The secret with which calls of `table` are proven, if they are to be: the first of the connection's client.
+fn proof(reader: &mut Reader<'_>, table: &Written, connection: &Settled) -> Option<Secret> {
+    let said = table.proof.as_ref().filter(|said| said.value == Some(Proof::AppSecret))?;
+    let secret = match connection.renewal.as_ref().map(|renewal| &renewal.proof) {
+        Some(ClientProof::Post(secrets) | ClientProof::Basic(secrets)) => secrets.first().cloned(),
+        Some(ClientProof::PrivateKey(_) | ClientProof::Nothing) | None => None,
+    };
+    // What a client lacks that is there by half is told with it.
+    if secret.is_none() && (connection.renewal.is_some() || table.keys.client().is_none()) {
+        let hint = "add `client_id` and `client_secret`, the app's own: calls are proven with that secret";
+        conflict(reader, &said.place, "= \"appsecret\" needs the connection's `client_secret`", None, hint);
+    }
+    secret
 }
 
 /// What the tables say together.

@@ -26,6 +26,15 @@ pub(in crate::config) struct Written {
     /// What is asked for, which the tables of one audience share.
     pub(super) scope: Option<Said<String>>,
     pub(super) keys: Keys,
+    /// Whether its calls are to be proven.
+    pub(super) proof: Option<Said<Proof>>,
+}
+
+/// How a call proves that it comes from the app whose token it bears.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    Off,
+    AppSecret,
 }
 
 /// The keys that the tables on one connection share.
@@ -96,7 +105,8 @@ impl Written {
         let audience =
             table.said("audience", |table, key| table.optional(key, text(|text| audience(&vars.fill(text)))));
         let scope = table.said("scope", |table, key| table.optional(key, text(|text| scopes(&vars.fill(text)))));
-        Self { name: name.to_owned(), has_preset, header: table.header(), connection, audience, scope, keys }
+        let proof = table.said("proof", |table, key| table.optional(key, text(proof)));
+        Self { name: name.to_owned(), has_preset, header: table.header(), connection, audience, scope, keys, proof }
     }
 
     /// Where the keys stand that the table has itself and that are about renewal alone.
@@ -144,6 +154,14 @@ fn auth(text: &str) -> Result<Auth, Invalid> {
         "none" => Ok(Auth::Nothing),
         "private_key_jwt" => Ok(Auth::PrivateKeyJwt),
         _ => Err(Invalid::value("must be \"post\", \"basic\", \"none\" or \"private_key_jwt\"")),
+    }
+}
+
+fn proof(text: &str) -> Result<Proof, Invalid> {
+    match text {
+        "off" => Ok(Proof::Off),
+        "appsecret" => Ok(Proof::AppSecret),
+        _ => Err(Invalid::value("must be \"off\" or \"appsecret\"")),
     }
 }
 
