@@ -9,7 +9,7 @@ use idp_proxy::command::dev::tenant::{Purpose, Vaulted};
 
 use crate::support::rig::{ALICE, provider_token};
 use crate::support::wire::{self, Wire};
-use crate::support::{Answer, Recorded, Rig, Upstream, refused, rig};
+use crate::support::{Answer, Child, Recorded, Rig, Upstream, client, refused, rig};
 
 const SECRET: &str = "the-apps-own-secret";
 const CLIENT: &str = "client_id = \"app\"\nclient_secret = \"the-apps-own-secret\"\nallow = \"all\"\n";
@@ -264,4 +264,30 @@ async fn a_token_from_the_vault_cannot_be_proven_and_one_in_the_query_reaches_th
     let path = format!("/proxy/facebook/me?access_token={}", rig.token());
     assert_eq!(rig.send_as_is("GET", &path, &[], b"").await.status, 200);
     assert_eq!(facebook.last_token(), "tok-vault");
+}
+
+#[tokio::test]
+async fn neither_a_token_in_the_query_nor_a_proof_is_written_down() {
+    let clock = Clock::system();
+    let lines = format!("{CLIENT}proof = \"appsecret\"\ntoken_param = \"access_token\"");
+    let (rig, facebook) = facebook(&clock, &lines).await;
+    let mut child = Child::serve(&rig.toml, &[("IDP_PROXY_LOG", "trace")]).await.ready().await;
+    let token = rig.token().to_owned();
+    for (path, status) in [
+        (format!("/proxy/facebook/me?access_token={token}"), 200),
+        (format!("/proxy/facebook/me?access_token={token}&access_token={token}x"), 400),
+        (format!("/proxy/facebook/me?access_token={token}x"), 401),
+        (format!("/proxy/nowhere/me?access_token={token}"), 404),
+    ] {
+        let answer = client::send(&child.proxy, "GET", &path, &[], b"").await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        assert!(!answer.text().contains("eyJ") && !format!("{:?}", answer.headers).contains("eyJ"), "{path}");
+    }
+    assert_eq!(child.stop().await, Some(0));
+    let target = facebook.only().target;
+    let log = child.log();
+    assert!(log.contains("access_token=…"), "{log}");
+    for secret in ["eyJ", SECRET, values(&target, "appsecret_proof")[0]] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
 }

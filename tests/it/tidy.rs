@@ -43,7 +43,6 @@ const EXPOSING: [&str; 18] = [
     "src/config/secret_source.rs",
     "src/config/store.rs",
     "src/headers.rs",
-    "src/provider/permit.rs",
     "src/provider/proof.rs",
     "src/proxy/exchange.rs",
     "src/store/postgres.rs",

@@ -146,9 +146,10 @@ impl Theatre {
     fn came_back(&self, exchange: &Exchange, answer: Answer, told: &str) {
         assert_eq!(answer.status, exchange.status, "{told}");
         assert!(answer.complete, "{told}: the answer broke off");
-        let body = match &exchange.response {
-            Value::String(_) => bytes(&exchange.response, exchange.is_binary),
-            content => self.pointed_back(content).to_string().into_bytes(),
+        let body = if exchange.response.is_string() {
+            bytes(&exchange.response, exchange.is_binary)
+        } else {
+            self.pointed_back(&exchange.response).to_string().into_bytes()
         };
         assert!(answer.body == body, "{told}:\n{}\nis not\n{}", answer.text(), String::from_utf8_lossy(&body));
 

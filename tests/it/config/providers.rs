@@ -2,7 +2,7 @@
 
 use idp_proxy::config::fault::Code;
 use idp_proxy::config::rule::Rule;
-use idp_proxy::config::{Allow, GuardMode, Rewrite};
+use idp_proxy::config::{Allow, GuardMode, Params, Rewrite};
 
 use super::{MINIMAL, config, headlines, the_fault};
 
@@ -205,4 +205,52 @@ fn secret_parameters_are_named_one_by_one() {
     let text = format!("{MINIMAL}secret_params = [\"access_token\", \"appsecret_proof\"]\n");
     assert_eq!(config(&text).providers["github"].secret_params, ["access_token", "appsecret_proof"]);
     the_fault(&format!("{MINIMAL}secret_params = [\"a=b\"]\n"));
+}
+
+#[test]
+fn calls_are_proven_with_the_connections_own_secret_and_not_without_one() {
+    let facebook = MINIMAL.replace("github", "facebook");
+    let proof = |lines: &str| config(&format!("{facebook}{lines}")).providers["facebook"].proof.clone();
+    let client = "client_id = \"app\"\nclient_secret = [\"hunter2\", \"hunter1\"]\n";
+    assert_eq!(proof(client), None);
+    assert_eq!(proof(&format!("{client}proof = \"off\"\n")), None);
+    assert_eq!(proof(&format!("{client}proof = \"appsecret\"\n")).unwrap().expose(), "hunter2");
+    let fault = the_fault(&format!("{facebook}proof = \"appsecret\"\n"));
+    assert_eq!(
+        (fault.code, &*fault.message, fault.key.as_deref(), fault.line),
+        (
+            Code::Conflict,
+            "`proof` = \"appsecret\" needs the connection's `client_secret`",
+            Some("providers.facebook.proof"),
+            Some(9)
+        )
+    );
+    assert!(fault.hint.unwrap().contains("client_secret"));
+    let fault = the_fault(&format!("{facebook}proof = \"appsecret\"\nsource = \"token_vault\"\n"));
+    assert_eq!(fault.key.as_deref(), Some("providers.facebook.proof"));
+    // What a client lacks is told once.
+    let fault = the_fault(&format!("{facebook}proof = \"appsecret\"\nclient_id = \"app\"\n"));
+    assert_eq!((fault.code, fault.key.as_deref()), (Code::MissingKey, Some("providers.facebook.client_secret")));
+    let fault = the_fault(&format!("{facebook}proof = true\n"));
+    assert_eq!(fault.message, "`proof` must be a string, not a boolean");
+    assert_eq!(the_fault(&format!("{facebook}proof = \"on\"\n")).message, "`proof` must be \"off\" or \"appsecret\"");
+}
+
+#[test]
+fn parameters_that_are_not_data_alone_are_the_presets_and_a_token_in_the_query_is_nobodys_default() {
+    let facebook = MINIMAL.replace("github", "facebook");
+    let params = config(&facebook).providers["facebook"].params.clone();
+    assert_eq!(
+        (params.token, params.method.as_deref(), params.batch.as_deref()),
+        (None, Some("method"), Some("batch"))
+    );
+    assert_eq!(params.dropped, ["suppress_response_codes", "appsecret_proof", "appsecret_time"]);
+    assert_eq!(config(MINIMAL).providers["github"].params, Params::default());
+    let params = config(&format!("{facebook}token_param = \"access_token\"\ndrop_params = []\n"));
+    assert_eq!(params.providers["facebook"].params.token.as_deref(), Some("access_token"));
+    assert!(params.providers["facebook"].params.dropped.is_empty());
+    for key in ["token_param = \"a=b\"", "method_param = \"\"", "batch_param = \"a b\"", "drop_params = [\"%61\"]"] {
+        let message = the_fault(&format!("{MINIMAL}{key}\n")).message;
+        assert!(message.ends_with("letters, digits, `_`, `-` and `.`, 64 at most"), "{message}");
+    }
 }
