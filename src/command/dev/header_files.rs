@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::World;
 use super::authority::Shown;
+use super::encoding::random_alphanumeric;
 use super::state::{about, replace};
 
 /// The certificate of the run's own authority.
@@ -25,8 +26,7 @@ pub(super) struct HeaderFiles {
 impl HeaderFiles {
     /// In a new folder of their own, which is gone at the end.
     pub(super) fn create(world: &World, shown: Option<&Shown>) -> io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("idp-proxy-dev-{}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&folder)?;
+        let folder = new_folder(&std::env::temp_dir().join(format!("idp-proxy-dev-{}", std::process::id())))?;
         // Made first, so that a failure while writing removes the folder too.
         let files = Self { folder, is_temporary: true, has_tls: shown.is_some() };
         files.write(world, shown)?;
@@ -64,10 +64,38 @@ impl HeaderFiles {
     }
 }
 
+/// A new folder at `path`, or beside it when something is there: a process of the same number that was killed has left its
+/// own behind.
+fn new_folder(path: &Path) -> io::Result<PathBuf> {
+    let create = |path: PathBuf| DirBuilder::new().mode(0o700).create(&path).map(|()| path);
+    match create(path.to_owned()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            create(path.with_extension(random_alphanumeric(8)))
+        }
+        made => made,
+    }
+}
+
 impl Drop for HeaderFiles {
     fn drop(&mut self) {
         if self.is_temporary {
             let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_in_nobodys_way() {
+        let path = std::env::temp_dir().join(format!("idp-proxy-header-files-{}", std::process::id()));
+        let folders = [new_folder(&path).unwrap(), new_folder(&path).unwrap()];
+        assert_eq!(folders[0], path);
+        assert_ne!(folders[0], folders[1]);
+        for folder in folders {
+            fs::remove_dir(folder).unwrap();
         }
     }
 }
