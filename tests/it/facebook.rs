@@ -76,7 +76,8 @@ async fn anonymous(rig: &Rig, path: String) -> Answer {
 #[tokio::test]
 async fn every_call_is_proven_anew_and_a_proof_of_the_callers_own_is_not_sent() {
     let clock = Clock::system();
-    let (rig, facebook) = facebook(&clock, &format!("{CLIENT}proof = \"appsecret\"")).await;
+    // The preset drops the caller's in any case.
+    let (rig, facebook) = facebook(&clock, &format!("{CLIENT}proof = \"appsecret\"\ndrop_params = []")).await;
     for (method, path, before) in [
         ("GET", "/me", "/me?"),
         ("GET", "/me?fields=id%2Cname&&x=", "/me?fields=id%2Cname&&x=&"),
@@ -246,6 +247,13 @@ async fn a_body_is_broken_off_when_it_turns_out_and_what_is_everything_allowed_i
     assert!(received.starts_with("HTTP/1.1 403") && received.contains("not_allowed"), "{received}");
     let arrived = facebook.requests();
     assert!(arrived.iter().all(|request| !request.complete && !request.body.ends_with(b"d")), "{arrived:?}");
+
+    // The preset denies the token endpoint to every method, and of a batch nobody knows where it goes.
+    let (denied, facebook) = self::facebook(&Clock::system(), "allow = \"all\"").await;
+    assert_eq!(denied.send("POST", "/proxy/facebook/1?method=delete", &[FORM], b"method=delete").await.status, 200);
+    refused(&denied.send("POST", "/proxy/facebook/", &[FORM], b"batch=[]").await, 403, "not_allowed");
+    refused(&denied.send("POST", "/proxy/facebook/?batch=[]", &[], b"").await, 403, "not_allowed");
+    assert_eq!(facebook.requests().iter().filter(|request| request.complete).count(), 1);
 
     let (all, facebook) = self::facebook(&Clock::system(), "allow = \"all\"\ndeny = []").await;
     for (kind, body) in [(FORM, "method=delete&batch=[]"), (MULTIPART, &*part("method"))] {
