@@ -143,7 +143,9 @@ impl Proxy {
         let route = self.providers.route(at_host, &head.uri)?;
         entry.note(|record| record.provider = Some(Arc::clone(route.provider().name())));
         let call = route.permit(caller, &head.method, &head.headers)?;
-        body.watched(call.watch(&head.headers)?);
+        if body.upload().is_some() {
+            body.watched(call.watch(&head.headers)?);
+        }
         if let Some(answer) = headers::last_hop(head) {
             return Ok(answer);
         }
