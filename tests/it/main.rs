@@ -6,6 +6,8 @@ mod answers;
 #[cfg(test)]
 mod audiences;
 #[cfg(test)]
+mod bad_answers;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod callers;

@@ -18,6 +18,7 @@ pub mod readme;
 pub mod relay;
 pub mod rig;
 pub mod slow;
+pub mod squeeze;
 pub mod upstream;
 pub mod wire;
 
