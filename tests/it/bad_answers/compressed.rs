@@ -58,7 +58,7 @@ async fn what_is_not_what_it_says_is_cut() {
 async fn a_bomb_is_cut_and_costs_the_next_caller_nothing() {
     let mut scene = scene().await;
     for coding in CODINGS {
-        let bomb = squeezed(coding, &vec![b' '; 1 << 20], 12);
+        let bomb = squeezed(coding, &vec![b' '; 1 << 20], 6);
         let came = scene.answered(&head(coding), &bomb.chunks(1 << 12).collect::<Vec<_>>()).await;
         assert!(!came.answer.complete && !came.is_whole_by_http2, "{coding}");
         assert!(came.answer.body.len() < bomb.len() && bomb.starts_with(&came.answer.body), "{coding}");
