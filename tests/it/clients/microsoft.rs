@@ -1,9 +1,9 @@
 //! Graph's client, which sends a token over `https` alone.
 
 use super::*;
-use crate::support::front::Front;
+use crate::support::https::Authority;
 use crate::support::node::Node;
-use crate::support::rig;
+use crate::support::{child, rig};
 
 fn graph(request: &Recorded) -> Option<Response<Bytes>> {
     let own = own(request);
@@ -31,13 +31,14 @@ fn graph(request: &Recorded) -> Option<Response<Bytes>> {
 #[tokio::test]
 async fn graphs_client_pages_through_the_proxy_over_tls() {
     let graph = provider("microsoft", graph).await;
-    let mut front = Front::bind().await;
-    let seen_at = front.url();
-    let rig = rig().provider_at("microsoft", &graph.base_url(), "");
-    let rig = rig.with("server", &format!("public_url = \"{seen_at}\"")).start().await;
-    front.lead_to(rig.server.proxy());
+    let (authority, folder) = (Authority::new(), child::folder());
+    authority.certificate("127.0.0.1").put(&folder);
+    let [cert, key] = ["cert.pem", "key.pem"].map(|file| folder.join(file).display().to_string());
+    let tls = format!("tls = {{ cert = \"{cert}\", key = \"{key}\" }}");
+    let rig = rig().provider_at("microsoft", &graph.base_url(), "").with("server", &tls).start().await;
 
-    let told = Node::snippet_at("graph", &rig, &seen_at).trusting(&front.authority()).run().await;
+    let seen_at = format!("https://{}", rig.address());
+    let told = Node::snippet_at("graph", &rig, &seen_at).trusting(&authority.file()).run().await;
     let next = format!("{seen_at}/proxy/microsoft/v1.0/me/messages?$top=2&$skip=2");
     let expected = json!({ "subjects": ["a", "b", "c", "d", "e"], "found": 1, "file": "file.txt", "next": next });
     assert_eq!(told, expected);

@@ -6,7 +6,6 @@ pub mod client;
 pub mod durable;
 pub mod exact;
 pub mod frames;
-pub mod front;
 pub mod https;
 pub mod issuer;
 pub mod judge;
