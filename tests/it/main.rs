@@ -66,6 +66,8 @@ mod rules;
 #[cfg(test)]
 mod scopes;
 #[cfg(test)]
+mod stand_ins;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod store;

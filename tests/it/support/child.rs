@@ -72,8 +72,17 @@ impl Child {
     }
 
     /// Starts `command` in `folder`.
-    pub fn spawn_in(mut command: Command, folder: PathBuf) -> Self {
-        command.current_dir(&folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn spawn_in(command: Command, folder: PathBuf) -> Self {
+        Self::spawn_reading(command, folder, Stdio::null())
+    }
+
+    /// Starts `command` in a folder of its own, with an input that ends when this process does, if not before.
+    pub fn spawn_leashed(command: Command) -> Self {
+        Self::spawn_reading(command, folder(), Stdio::piped())
+    }
+
+    fn spawn_reading(mut command: Command, folder: PathBuf, input: Stdio) -> Self {
+        command.current_dir(&folder).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap_or_else(|error| panic!("{error}: {command:?}"));
         let (out, err) = (collect(process.stdout.take().unwrap()), collect(process.stderr.take().unwrap()));
         Self { proxy: String::new(), admin: String::new(), folder, process, out, err }
