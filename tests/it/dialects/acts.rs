@@ -91,7 +91,12 @@ async fn pages(play: &Play, alice: &Caller) {
             (followed(next.trim().trim_start_matches('<').split('>').next().unwrap()), String::new())
         }
         Next::Url(pointer) => (followed(&told(pointer)), String::new()),
-        Next::Path(pointer) => (told(pointer), String::new()),
+        Next::Path(pointer) => {
+            // A client joins it with the host that it was told of.
+            let path = told(pointer);
+            let behind = path.strip_prefix(&format!("/proxy/{name}")).unwrap_or_else(|| panic!("{name}: {path}"));
+            (behind.to_owned(), String::new())
+        }
         Next::Cursor(pointer, before) => (format!("{before}{}", told(pointer)), String::new()),
         Next::Posted(pointer, path) => (path.to_owned(), format!(r#"{{"cursor":"{}"}}"#, told(pointer))),
     };

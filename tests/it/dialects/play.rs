@@ -166,7 +166,10 @@ fn proxy_toml(tenant: &Tenant, facts: &Facts, preset: Preset, stand_in: &StandIn
     let keys: toml::Table = preset.text.parse().unwrap();
     for name in ["base_url", "token_url", "refresh_url"] {
         if let Some(url) = keys.get(name).and_then(toml::Value::as_str) {
-            text += &format!("{name} = \"{}\"\n", stand_in.relocated(url));
+            // The customer's name is acme, whatever the preset calls it.
+            let url =
+                ["{tenant}", "{org}", "{shop}"].iter().fold(url.to_owned(), |url, name| url.replace(name, "acme"));
+            text += &format!("{name} = \"{}\"\n", stand_in.relocated(&url));
         }
     }
     text

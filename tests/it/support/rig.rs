@@ -124,7 +124,8 @@ fn toml(tenant: &Tenant, providers: &[(String, String, String)], tables: &BTreeM
     );
     for (name, base_url, lines) in providers {
         text += &format!("[providers.{name}]\nbase_url = \"{base_url}\"\n");
-        if !lines.contains("connection = ") {
+        // There may be more tables behind its own.
+        if !lines.split("\n[").next().unwrap_or_default().contains("connection = ") {
             text += &format!("connection = \"{name}\"\n");
         }
         text += &format!("{lines}\n");

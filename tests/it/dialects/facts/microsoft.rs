@@ -73,7 +73,7 @@ const US: &str = "https://login.microsoftonline.us/common/oauth2/v2.0/token";
 const SHAREPOINT: Facts = Facts {
     preset: "sharepoint",
     connection: Some("sharepoint"),
-    customer: "base_url = \"ORIGIN\"\nscope = \"https://acme.sharepoint.com/.default offline_access\"",
+    customer: "scope = \"https://acme.sharepoint.com/.default offline_access\"",
     base: "https://acme.sharepoint.com",
     // Undecorated traffic is throttled first.
     needs: &[("user-agent", "NONISV|")],

@@ -153,7 +153,6 @@ const HUBSPOT: Facts = Facts {
 const SALESFORCE: Facts = Facts {
     preset: "salesforce",
     connection: Some("salesforce"),
-    customer: "base_url = \"ORIGIN\"",
     base: "https://acme.my.salesforce.com",
     call: ("GET", "/services/data/v60.0/limits"),
     dead: &[Said::json(401, r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#)],
@@ -259,7 +258,7 @@ const SHOPIFY: Facts = Facts {
     preset: "shopify",
     connection: Some("shopify"),
     // With tokens that expire; the older ones live for ever.
-    customer: "base_url = \"ORIGIN\"\ntoken_url = \"ORIGIN/admin/oauth/access_token\"",
+    customer: "token_url = \"ORIGIN/admin/oauth/access_token\"",
     base: "https://acme.myshopify.com",
     token: ("x-shopify-access-token", ""),
     call: ("GET", "/admin/api/2025-10/shop.json"),
