@@ -73,7 +73,8 @@ impl Content {
 }
 
 impl Kind {
-    fn of(headers: &HeaderMap) -> Self {
+    /// What the headers call it.
+    pub fn of(headers: &HeaderMap) -> Self {
         let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
         match (lines.next(), lines.next()) {
             (None, _) => Self::Untold,
@@ -90,7 +91,8 @@ impl Kind {
 }
 
 impl Codings {
-    fn of(headers: &HeaderMap) -> Self {
+    /// Those that the headers name.
+    pub fn of(headers: &HeaderMap) -> Self {
         let mut codings = members(headers, header::CONTENT_ENCODING);
         let mut codings = codings.by_ref().filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
         match (codings.next(), codings.next()) {

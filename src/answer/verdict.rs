@@ -5,6 +5,7 @@ use hyper::http::response::Parts;
 use hyper::http::{HeaderMap, HeaderName};
 use serde_json::Value;
 
+use super::content::{Codings, Kind};
 use super::shortage::words;
 use crate::config::{ExpiredWhen, HeaderTest, JsonTest, JsonValue, Means, Wanted};
 
@@ -90,11 +91,8 @@ fn stands(wanted: &Wanted<JsonValue>, value: &Value) -> bool {
 
 /// Whether the body is JSON that can be read here: not compressed, and not too long, as far as that is told.
 fn is_readable(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let coding = text(header::CONTENT_ENCODING);
-    let is_json = text(header::CONTENT_TYPE).contains("json") || text(header::CONTENT_TYPE).contains("javascript");
-    let length = text(header::CONTENT_LENGTH).parse().unwrap_or(0);
-    (coding.is_empty() || coding.eq_ignore_ascii_case("identity")) && is_json && length <= BODY_MAX
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    Kind::of(headers) == Kind::Json && Codings::of(headers) == Codings::None && length.unwrap_or(0) <= BODY_MAX
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use crate::support::node::Node;
 use crate::support::rig::ALICE;
 use crate::support::{child, rig};
 
-const CLIENT: &str =
-    "client_id = \"id\"\nclient_secret = \"shh\"\nallow = [\"POST /auth.test\", \"POST /conversations.*\"]";
+const CLIENT: &str = "client_id = \"id\"\nclient_secret = \"shh\"";
 
 /// Slack, which takes the second token alone.
 fn slack(request: &Recorded) -> Response<Bytes> {
