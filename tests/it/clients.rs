@@ -13,10 +13,13 @@ use crate::support::rig::provider_token;
 use crate::support::{Recorded, Upstream};
 
 mod bitbucket;
+mod facebook;
 mod github;
 mod gitlab;
 mod google;
+mod google_python;
 mod microsoft;
+mod pygithub;
 mod recorded;
 mod slack;
 

@@ -12,7 +12,7 @@ use crate::support::wire::{self, Wire};
 use crate::support::{Answer, Child, Recorded, Rig, Upstream, client, refused, rig};
 
 const SECRET: &str = "the-apps-own-secret";
-const CLIENT: &str = "client_id = \"app\"\nclient_secret = \"the-apps-own-secret\"\nallow = \"all\"\n";
+pub const CLIENT: &str = "client_id = \"app\"\nclient_secret = \"the-apps-own-secret\"\nallow = \"all\"\n";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const MULTIPART: (&str, &str) = ("content-type", "multipart/form-data; boundary=XyX");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -24,7 +24,7 @@ fn values<'target>(target: &'target str, name: &str) -> Vec<&'target str> {
 }
 
 /// What Facebook says to a call whose proof is not right: made with another secret or for another token, or old.
-fn judged(request: &Recorded, clock: &Clock) -> Result<(), &'static str> {
+pub fn judged(request: &Recorded, clock: &Clock) -> Result<(), &'static str> {
     let token = request.all("authorization").replace("Bearer ", "");
     let ([proof], [time]) =
         (&values(&request.target, "appsecret_proof")[..], &values(&request.target, "appsecret_time")[..])

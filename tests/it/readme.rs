@@ -52,13 +52,19 @@ fn every_piece_of_configuration_has_no_faults() {
 
 #[test]
 fn every_clients_snippet_is_run() {
-    let snippets = blocks().into_iter().filter(|block| block.kind.starts_with("js"));
-    let names: Vec<_> = snippets.map(|block| block.kind.trim_start_matches("js").trim().to_owned()).collect();
-    for name in &names {
-        let calls = root().join(format!("tests/clients/{name}.js"));
-        assert!(calls.exists(), "README.md shows a client as `js {name}`, and {} is not there", calls.display());
+    for (language, folder, ending) in [("js", "", "js"), ("python", "python/", "py")] {
+        let snippets = blocks().into_iter().filter(|block| block.kind.split(' ').next() == Some(language));
+        let names: Vec<_> = snippets.map(|block| block.kind.trim_start_matches(language).trim().to_owned()).collect();
+        for name in &names {
+            let calls = root().join(format!("tests/clients/{folder}{name}.{ending}"));
+            assert!(
+                calls.exists(),
+                "README.md shows a client as `{language} {name}`, and {} is not there",
+                calls.display()
+            );
+        }
+        assert!(!names.is_empty(), "README.md shows no client in {language}");
     }
-    assert!(!names.is_empty(), "README.md shows no client");
 }
 
 /// A line as the shell is to run it here. `cargo run` is the binary that is already built; nothing else is replaced.

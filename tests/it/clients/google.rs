@@ -1,4 +1,4 @@
-//! Google's clients: by the proxy's path where each call is told of it, by a host name where it is told once.
+//! Google's clients in Node: by the proxy's path where each call is told of it, by a host name where it is told once.
 
 use super::*;
 use crate::support::node::Node;

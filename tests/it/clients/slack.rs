@@ -1,10 +1,11 @@
-//! Slack's client: errors come with status 200, and a token that has expired is replaced before the client hears of it.
+//! Slack's clients: errors come with status 200, and a token that has expired is replaced before the client hears of it.
 
 use super::*;
 use crate::support::durable::KEY;
 use crate::support::node::Node;
+use crate::support::python::Python;
 use crate::support::rig::ALICE;
-use crate::support::{child, rig};
+use crate::support::{Rig, child, rig};
 
 const CLIENT: &str = "client_id = \"id\"\nclient_secret = \"shh\"";
 
@@ -49,8 +50,8 @@ fn login(request: &Recorded) -> Response<Bytes> {
     answer(200, &granted)
 }
 
-#[tokio::test]
-async fn slacks_client_does_not_notice_that_its_token_had_expired() {
+/// Slack behind a proxy whose tenant has the first token, and Slack's token endpoint.
+async fn stage() -> (Rig, Upstream, Upstream) {
     let slack = Upstream::recording(slack).await.allow(&OF_CLIENTS);
     let login = Upstream::recording(login).await.allow(&["no authorization"]);
     let lines = format!("{CLIENT}\ntoken_url = \"{}/api/oauth.v2.access\"", login.base_url());
@@ -62,8 +63,11 @@ async fn slacks_client_does_not_notice_that_its_token_had_expired() {
         account.access_token = Some("xoxe.xoxb-one".to_owned());
         account.refresh_token = Some("xoxe-1-one".to_owned());
     });
+    (rig, slack, login)
+}
 
-    let told = Node::snippet("slack", &rig).run().await;
+/// A client that told this heard nothing of the first token's end, but of the scope that both lack.
+fn went_on(told: &Value, slack: &Upstream, login: &Upstream) {
     let history = &told["history"];
     assert_eq!((&told["user"], &told["channels"]), (&json!("alice"), &json!(["general", "random", "tools"])), "{told}");
     assert_eq!((&history["ok"], &history["error"]), (&json!(false), &json!("missing_scope")), "{history}");
@@ -76,7 +80,19 @@ async fn slacks_client_does_not_notice_that_its_token_had_expired() {
         "POST /api/conversations.list",
         "POST /api/conversations.history",
     ];
-    assert_eq!(asked(&slack), expected);
+    assert_eq!(asked(slack), expected);
     assert_eq!(slack.tokens()[..2], ["xoxe.xoxb-one", "xoxe.xoxb-two"]);
-    assert_eq!(asked(&login), ["POST /api/oauth.v2.access"], "the token was renewed once");
+    assert_eq!(asked(login), ["POST /api/oauth.v2.access"], "the token was renewed once");
+}
+
+#[tokio::test]
+async fn slacks_client_does_not_notice_that_its_token_had_expired() {
+    let (rig, slack, login) = stage().await;
+    went_on(&Node::snippet("slack", &rig).run().await, &slack, &login);
+}
+
+#[tokio::test]
+async fn nor_does_slacks_client_in_python() {
+    let (rig, slack, login) = stage().await;
+    went_on(&Python::snippet("slack", &rig).run().await, &slack, &login);
 }

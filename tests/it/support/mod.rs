@@ -13,6 +13,8 @@ pub mod node;
 pub mod people;
 #[expect(dead_code, reason = "the unit tests of the store use the rest")]
 pub mod postgres;
+pub mod program;
+pub mod python;
 pub mod readme;
 pub mod relay;
 pub mod rig;

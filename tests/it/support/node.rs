@@ -7,11 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Child, Rig, child, readme};
-
-/// The addresses that README.md writes, each for what a test has in its place.
-const PROXY: &str = "https://proxy.example.com";
-const GOOGLE: &str = "https://google.proxy.example.com";
+use super::{Rig, child, program};
 
 /// A program in Node that is about to be run.
 pub struct Node {
@@ -34,16 +30,10 @@ impl Node {
 
     /// The same for a proxy that is seen at `proxy`.
     pub fn snippet_at(name: &str, rig: &Rig, proxy: &str) -> Self {
-        let snippet = readme::block(&format!("js {name}")).text;
         let calls = folder().join(format!("{name}.js"));
-        let calls = std::fs::read_to_string(&calls).unwrap_or_else(|error| panic!("{}: {error}", calls.display()));
-        let port = rig.server.proxy().port();
-        let host = proxy.trim_start_matches("https://").split(':').next().unwrap();
-        let script = format!("const token = process.env.TOKEN;\n{snippet}\n{calls}")
-            .replace(GOOGLE, &format!("http://google.localhost:{port}"))
-            .replace(PROXY, proxy)
-            // What is left of it stands alone.
-            .replace(PROXY.trim_start_matches("https://"), host);
+        let google = format!("http://google.localhost:{}", rig.server.proxy().port());
+        let text = program::text(&format!("js {name}"), &calls, proxy, &google);
+        let script = format!("const token = process.env.TOKEN;\n{text}");
         let mut command = Command::new("node");
         // Node asks the system for `*.localhost`, and few systems know what RFC 6761 §6.3 says of it.
         command.arg("--import").arg(folder().join("localhost.js")).arg("script.mjs").env("TOKEN", rig.token());
@@ -56,16 +46,11 @@ impl Node {
         self
     }
 
-    /// Runs it to its end, which must be a good one. What it printed last, which is JSON: some clients have a greeting.
+    /// Runs it to its end, which must be a good one. What it printed last.
     pub async fn run(self) -> Value {
         let place = child::folder();
         symlink(folder().join("node_modules"), place.join("node_modules")).unwrap();
         std::fs::write(place.join("script.mjs"), &self.script).unwrap();
-        let mut child = Child::spawn_in(self.command, place);
-        let status = child.exit().await;
-        assert!(status.success(), "{}\n{}\nby\n{}", child.out(), child.log(), self.script);
-        let out = child.out();
-        let line = out.lines().last().unwrap_or_default();
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {out}\n{}", child.log()))
+        program::run(self.command, place, &self.script).await
     }
 }
