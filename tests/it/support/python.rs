@@ -33,8 +33,8 @@ impl Python {
         let text = program::text(&format!("python {name}"), &calls, &proxy, &google);
         let script = format!("import os\n\ntoken = os.environ[\"TOKEN\"]\n{text}");
         let mut command = Command::new(interpreter());
-        // Whatever else leads around here, a call to this machine stays on it.
-        command.arg("script.py").env("TOKEN", rig.token()).env("NO_PROXY", "*").env_remove("no_proxy");
+        // Nothing of the user's own: no modules, and no proxy for what stays on this machine.
+        command.args(["-I", "script.py"]).env("TOKEN", rig.token()).env("NO_PROXY", "*").env_remove("no_proxy");
         Self { script, command }
     }
 
