@@ -95,6 +95,9 @@ impl WayBack {
     /// Makes the head of an answer to a `method` request right for a caller who came by `door`, in place. `token` is what
     /// was sent with the request, without its prefix. Gives what is to be done to the body, if anything is.
     pub fn edit(&self, (door, method): (Door, &Method), token: &[u8], head: &mut Parts) -> Option<Box<Edited>> {
+        if self.is_idle() {
+            return None;
+        }
         let mut content = Content::of(head, method);
         let wanted = self.wanted(&content, head.status);
         if let Some(parameters) = &self.parameters {
@@ -118,6 +121,11 @@ impl WayBack {
             },
             (unpack, parameters, fields) => Edited::boxed(((unpack, parameters), ((fields, links), guarded))),
         })
+    }
+
+    /// Whether it leaves every answer as it is.
+    fn is_idle(&self) -> bool {
+        self.guard == GuardMode::Off && self.links.are_left() && self.parameters.is_none() && self.fields.is_none()
     }
 
     fn wanted(&self, content: &Content, status: StatusCode) -> Wanted {

@@ -172,6 +172,8 @@ fn push_masked(text: &str, out: &mut String) {
     let begins_like_token = TOKEN_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning));
     if (text.len() >= 20 && begins_like_token) || text.len() > 100 {
         out.push('…');
+    } else if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        out.push_str(text);
     } else {
         // As a well-behaved caller would have sent it (RFC 3986 §2): nothing here reaches a terminal raw.
         out.push_str(&percent::encode(text.as_bytes(), Kept::PRINTABLE));

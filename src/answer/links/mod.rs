@@ -57,9 +57,15 @@ impl Links {
         providers.iter().map(links).collect()
     }
 
+    /// Whether all of them stay as they are.
+    #[must_use]
+    pub fn are_left(&self) -> bool {
+        self.rewrite == Rewrite::Off
+    }
+
     /// Points the links in an answer's headers back at the proxy.
     pub fn point_back(&self, door: Door, headers: &mut HeaderMap) {
-        if self.rewrite != Rewrite::Off {
+        if !self.are_left() {
             point_back(headers, self.bases(door));
         }
     }
