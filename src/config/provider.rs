@@ -14,7 +14,7 @@ use super::nearest::nearest;
 use super::params::params;
 use super::reader::Table;
 use super::rule::Rule;
-use super::value::{Invalid, Item, not_empty, scope, text, token};
+use super::value::{Invalid, Item, not_empty, one_of, scope, text, token};
 use super::vars::Vars;
 use super::{Allow, BaseUrl, GuardMode, Provider, Rewrite, header as headers_of, preset, url};
 
@@ -117,8 +117,8 @@ fn provider(
     let expired_when = expired_when(&mut table);
     let needed_scopes = needed_scopes(&mut table);
     let sign_in = sign_in(&mut table);
-    let rewrite = table.or("rewrite", Rewrite::Headers, text(rewrite));
-    let guard = table.or("guard", GuardMode::On, text(guard_mode));
+    let rewrite = table.or("rewrite", Rewrite::Headers, one_of(REWRITES));
+    let guard = table.or("guard", GuardMode::On, one_of(GUARD_MODES));
     let rewrite_paths = rewrite_paths(&mut table, rewrite, base_url.as_ref());
     let secret_params = table.list("secret_params", text(token)).unwrap_or_default();
     let secret_fields = table.list("secret_fields", text(token)).unwrap_or_default();
@@ -152,6 +152,9 @@ fn provider(
         renewal,
     })
 }
+
+const REWRITES: [(&str, Rewrite); 3] = [("off", Rewrite::Off), ("headers", Rewrite::Headers), ("json", Rewrite::Json)];
+const GUARD_MODES: [(&str, GuardMode); 2] = [("on", GuardMode::On), ("off", GuardMode::Off)];
 
 /// The name is a part of paths and a label of metrics, and it is compared on raw bytes.
 fn is_name(name: &str) -> bool {
@@ -212,15 +215,6 @@ fn rule(text: &str) -> Result<Rule, Invalid> {
     })
 }
 
-fn rewrite(text: &str) -> Result<Rewrite, Invalid> {
-    match text {
-        "off" => Ok(Rewrite::Off),
-        "headers" => Ok(Rewrite::Headers),
-        "json" => Ok(Rewrite::Json),
-        _ => Err(Invalid::value("must be \"off\", \"headers\" or \"json\"")),
-    }
-}
-
 fn rewrite_paths(table: &mut Table<'_, '_>, rewrite: Rewrite, base_url: Option<&BaseUrl>) -> Vec<String> {
     let base = base_url.map_or("", |base_url| &base_url.path);
     let paths = table.list("rewrite_paths", text(|path| rewrite_path(path, base))).unwrap_or_default();
@@ -239,14 +233,6 @@ fn rewrite_path(path: &str, base: &str) -> Result<String, Invalid> {
     match path.strip_prefix(base) {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => Ok(path.to_owned()),
         _ => Err(Invalid::conflict("must lie under the path of `base_url`")),
-    }
-}
-
-fn guard_mode(text: &str) -> Result<GuardMode, Invalid> {
-    match text {
-        "on" => Ok(GuardMode::On),
-        "off" => Ok(GuardMode::Off),
-        _ => Err(Invalid::value("must be \"on\" or \"off\"")),
     }
 }
 

@@ -108,6 +108,27 @@ pub(super) fn text<T>(parse: impl Fn(&str) -> Result<T, Invalid>) -> impl Fn(&It
     move |item| parse(item.as_text()?)
 }
 
+/// Reads one of a few words.
+pub(super) fn one_of<T: Copy, const N: usize>(
+    words: [(&'static str, T); N],
+) -> impl Fn(&Item<'_>) -> Result<T, Invalid> {
+    text(move |text| {
+        let known = words.iter().find(|(word, _)| *word == text);
+        known
+            .map(|(_, value)| *value)
+            .ok_or_else(|| Invalid::value(format!("must be {}", listed(words.map(|(word, _)| word)))))
+    })
+}
+
+/// `"a", "b" or "c"`.
+fn listed<const N: usize>(words: [&str; N]) -> String {
+    let quoted = words.map(|word| format!("\"{word}\""));
+    match quoted.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        Some(_) | None => quoted.concat(),
+    }
+}
+
 /// Reads `true` or `false`.
 pub(super) fn boolean(item: &Item<'_>) -> Result<bool, Invalid> {
     item.value.as_bool().ok_or_else(|| item.wrong_type("true or false"))

@@ -8,7 +8,7 @@ use crate::config::provider::OwnPlace;
 use crate::config::reader::Table;
 use crate::config::said::{Place, Said, place};
 use crate::config::secret_source::{private_key, secret, secrets};
-use crate::config::value::{Invalid, Item, boolean, not_empty, scope, text};
+use crate::config::value::{Invalid, Item, boolean, not_empty, one_of, scope, text};
 use crate::config::vars::Vars;
 use crate::config::{RefreshBody, RefreshGrant, Source, url};
 use crate::secret::Secret;
@@ -62,6 +62,15 @@ pub(super) enum Auth {
     PrivateKeyJwt,
 }
 
+const SOURCES: [(&str, Source); 3] =
+    [("auto", Source::Auto), ("identities", Source::Identities), ("token_vault", Source::TokenVault)];
+const AUTHS: [(&str, Auth); 4] =
+    [("post", Auth::Post), ("basic", Auth::Basic), ("none", Auth::Nothing), ("private_key_jwt", Auth::PrivateKeyJwt)];
+const PROOFS: [(&str, Proof); 2] = [("off", Proof::Off), ("appsecret", Proof::AppSecret)];
+const BODIES: [(&str, RefreshBody); 2] = [("form", RefreshBody::Form), ("json", RefreshBody::Json)];
+const GRANTS: [(&str, RefreshGrant); 2] =
+    [("refresh_token", RefreshGrant::RefreshToken), ("fb_exchange_token", RefreshGrant::FacebookExchange)];
+
 /// What a renewal sends of itself, under keys of their own where there is something to say: no parameter comes more than
 /// once (RFC 6749 §3.2).
 const SENT_ANYWAY: [&str; 8] = [
@@ -89,15 +98,15 @@ impl Written {
             url::endpoint(&written)
         };
         let keys = Keys {
-            source: table.said("source", |table, key| table.optional(key, text(source))),
+            source: table.said("source", |table, key| table.optional(key, one_of(SOURCES))),
             token_url: table.said("token_url", |table, key| table.optional(key, text(endpoint))),
             refresh_url: table.said("refresh_url", |table, key| table.optional(key, text(endpoint))),
             client_id: table.said("client_id", |table, key| table.optional(key, text(not_empty))),
             client_secret: table.said("client_secret", client_secrets),
             client_key: table.said("client_key", private_key),
-            refresh_auth: table.said("refresh_auth", |table, key| table.optional(key, text(auth))),
-            refresh_body: table.said("refresh_body", |table, key| table.optional(key, text(body))),
-            refresh_grant: table.said("refresh_grant", |table, key| table.optional(key, text(grant))),
+            refresh_auth: table.said("refresh_auth", |table, key| table.optional(key, one_of(AUTHS))),
+            refresh_body: table.said("refresh_body", |table, key| table.optional(key, one_of(BODIES))),
+            refresh_grant: table.said("refresh_grant", |table, key| table.optional(key, one_of(GRANTS))),
             refresh_params: table.said("refresh_params", params),
             rotates: table.said("rotates", |table, key| table.optional(key, boolean)),
             lifetime: table.said("lifetime", |table, key| table.optional(key, duration)),
@@ -105,7 +114,7 @@ impl Written {
         let audience =
             table.said("audience", |table, key| table.optional(key, text(|text| audience(&vars.fill(text)))));
         let scope = table.said("scope", |table, key| table.optional(key, text(|text| scopes(&vars.fill(text)))));
-        let proof = table.said("proof", |table, key| table.optional(key, text(proof)));
+        let proof = table.said("proof", |table, key| table.optional(key, one_of(PROOFS)));
         Self { name: name.to_owned(), has_preset, header: table.header(), connection, audience, scope, keys, proof }
     }
 
@@ -135,49 +144,6 @@ impl Keys {
     /// Where a client stands, or a part of one: without it nothing is renewed.
     pub(super) fn client(&self) -> Option<&Place> {
         [place(&self.client_id), place(&self.client_secret), place(&self.client_key)].into_iter().flatten().next()
-    }
-}
-
-fn source(text: &str) -> Result<Source, Invalid> {
-    match text {
-        "auto" => Ok(Source::Auto),
-        "identities" => Ok(Source::Identities),
-        "token_vault" => Ok(Source::TokenVault),
-        _ => Err(Invalid::value("must be \"auto\", \"identities\" or \"token_vault\"")),
-    }
-}
-
-fn auth(text: &str) -> Result<Auth, Invalid> {
-    match text {
-        "post" => Ok(Auth::Post),
-        "basic" => Ok(Auth::Basic),
-        "none" => Ok(Auth::Nothing),
-        "private_key_jwt" => Ok(Auth::PrivateKeyJwt),
-        _ => Err(Invalid::value("must be \"post\", \"basic\", \"none\" or \"private_key_jwt\"")),
-    }
-}
-
-fn proof(text: &str) -> Result<Proof, Invalid> {
-    match text {
-        "off" => Ok(Proof::Off),
-        "appsecret" => Ok(Proof::AppSecret),
-        _ => Err(Invalid::value("must be \"off\" or \"appsecret\"")),
-    }
-}
-
-fn body(text: &str) -> Result<RefreshBody, Invalid> {
-    match text {
-        "form" => Ok(RefreshBody::Form),
-        "json" => Ok(RefreshBody::Json),
-        _ => Err(Invalid::value("must be \"form\" or \"json\"")),
-    }
-}
-
-fn grant(text: &str) -> Result<RefreshGrant, Invalid> {
-    match text {
-        "refresh_token" => Ok(RefreshGrant::RefreshToken),
-        "fb_exchange_token" => Ok(RefreshGrant::FacebookExchange),
-        _ => Err(Invalid::value("must be \"refresh_token\" or \"fb_exchange_token\"")),
     }
 }
 
