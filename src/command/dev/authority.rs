@@ -5,6 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, Error, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
@@ -51,14 +53,31 @@ impl Shown {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &authority)?.pem();
-        Ok(Self { authority: authority.pem(), certificate, key: key.serialize_pem() })
+        let certificate = params.signed_by(&key, &authority)?;
+        Ok(Self {
+            authority: pem("CERTIFICATE", authority.der()),
+            certificate: pem("CERTIFICATE", certificate.der()),
+            key: pem("PRIVATE KEY", key.serialized_der()),
+        })
     }
 
     /// The same for a proxy's configuration.
     pub(super) fn tls(&self) -> Tls {
         Tls { certificates: self.certificate.clone(), key: Secret::new(self.key.as_str()) }
     }
+}
+
+/// RFC 7468 §2: Base64 in lines of 64 characters, between two that say what it is.
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, behind) = rest.split_at(rest.len().min(64));
+        pem.extend([line, "\n"]);
+        rest = behind;
+    }
+    pem + &format!("-----END {label}-----\n")
 }
 
 /// It vouches for servers alone and for no other authority. (Held to names of this machine, RFC 5280 §4.2.1.10, rustls would
