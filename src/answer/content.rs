@@ -114,7 +114,7 @@ fn is_json(essence: &[u8]) -> bool {
 
 fn is_text(essence: &[u8]) -> bool {
     /// What there is beside `text/…`, under `application/` for the most part, with or without a `+suffix`.
-    const WORDS: [&[u8]; 14] = [
+    const WORDS: [&[u8]; 15] = [
         b"json",
         b"xml",
         b"javascript",
@@ -129,12 +129,15 @@ fn is_text(essence: &[u8]) -> bool {
         b"jwt",
         b"jose",
         b"sql",
+        b"http",
     ];
     let Some(slash) = essence.iter().position(|byte| *byte == b'/') else { return true };
     let (kind, subtype) = essence.split_at(slash);
     // Word processors' files are named after the XML that is zipped in them.
     let last = subtype.rsplit(|byte| matches!(byte, b'+' | b'.')).next().unwrap_or_default();
-    kind.eq_ignore_ascii_case(b"text") || WORDS.iter().any(|word| ends_with(last, word))
+    // Messages, alone or several in one, are text around what they carry.
+    [&b"text"[..], b"multipart", b"message"].iter().any(|text| kind.eq_ignore_ascii_case(text))
+        || WORDS.iter().any(|word| ends_with(last, word))
 }
 
 fn ends_with(text: &[u8], end: &[u8]) -> bool {
@@ -198,6 +201,9 @@ mod tests {
             "application/x-javascript",
             "application/x-www-form-urlencoded",
             "text/plain; a=/json",
+            "multipart/mixed; boundary=batch_1",
+            "message/rfc822",
+            "application/http; msgtype=response",
             "json",
             "nonsense",
             "",

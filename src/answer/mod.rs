@@ -6,11 +6,12 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use hyper::body::Bytes;
 use hyper::http::header::{self, HeaderMap, HeaderName};
 use hyper::http::response::Parts;
 use hyper::http::{Method, StatusCode};
 
-use crate::body::Edited;
+use crate::body::{Cut, Edit, Edited};
 use crate::bounded::Bounded;
 use crate::config::{Config, GuardMode};
 use crate::connect::Connect;
@@ -29,7 +30,7 @@ pub use links::Door;
 pub use shortage::Shortage;
 
 use content::{Codings, Content, Kind};
-use guard::{Alarm, Fields, Finding, Guard, Guarded, Parameters};
+use guard::{Alarm, Fields, Guard, Guarded, Parameters};
 use links::Links;
 use unpack::Unpack;
 
@@ -117,9 +118,11 @@ impl WayBack {
         Some(match (unpack, parameters, fields) {
             (None, None, None) => match links {
                 None => Edited::boxed(guarded),
-                links => Edited::boxed((links, guarded)),
+                links => Edited::boxed(((links, Undigested), guarded)),
             },
-            (unpack, parameters, fields) => Edited::boxed(((unpack, parameters), ((fields, links), guarded))),
+            (unpack, parameters, fields) => {
+                Edited::boxed(((unpack, parameters), (((fields, links), Undigested), guarded)))
+            }
         })
     }
 
@@ -179,9 +182,7 @@ impl WayBack {
                 guard
             }
         };
-        if guard.mask_headers(headers) > 0 {
-            (self.alarm)(Finding::Header);
-        }
+        guard.mask_fields(headers, &self.alarm);
         Guarded::new(content, &guard, &self.alarm)
     }
 }
@@ -201,6 +202,23 @@ const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("digest"),
     HeaderName::from_static("content-md5"),
 ];
+
+/// Takes the digests of an edited body out of the trailers, where they may stand too (RFC 9530 §2).
+struct Undigested;
+
+impl Edit for Undigested {
+    fn push(&mut self, chunk: Bytes) -> Result<Bytes, Cut> {
+        Ok(chunk)
+    }
+
+    fn end(&mut self) -> Result<Bytes, Cut> {
+        Ok(Bytes::new())
+    }
+
+    fn trailers(&mut self, trailers: &mut HeaderMap) {
+        without(trailers, &DIGESTS);
+    }
+}
 
 fn without(headers: &mut HeaderMap, names: &[HeaderName]) {
     for name in names {

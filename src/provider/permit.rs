@@ -68,6 +68,17 @@ impl Parameters {
     }
 }
 
+/// Whether a query asks for a field under another name, by which nobody would know it (Facebook's `access_token.as(x)`).
+fn is_renamed(field: &str, target: &str) -> bool {
+    let query = target.split_once('?').map_or("", |(_, query)| query).replace('+', " ");
+    let query = percent::decode(query.as_bytes());
+    let query = String::from_utf8_lossy(&query);
+    query.match_indices(field).any(|(at, _)| {
+        let behind = query.get(at + field.len()..).unwrap_or_default().trim_start();
+        behind.strip_prefix('.').is_some_and(|behind| behind.trim_start().starts_with("as"))
+    })
+}
+
 fn restricts_methods(settings: &config::Provider) -> bool {
     settings.allow != Allow::All || settings.deny.iter().any(Rule::is_about_methods)
 }
@@ -109,8 +120,11 @@ impl Route {
                 return Err(refusal(name));
             }
         }
-        match query::values(target, &parameters.batch).next() {
-            Some((name, _)) => Err(refusal(name)),
+        if let Some((name, _)) = query::values(target, &parameters.batch).next() {
+            return Err(refusal(name));
+        }
+        match self.provider.settings.secret_fields.iter().find(|field| is_renamed(field, target)) {
+            Some(field) => Err(refusal(field)),
             None => Ok(()),
         }
     }

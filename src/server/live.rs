@@ -254,9 +254,10 @@ fn requires_scopes(config: &Config) -> bool {
     config.providers.values().any(|provider| !provider.require.is_empty())
 }
 
-/// The connections, and how their tokens are renewed.
-fn renewals(config: &Config) -> BTreeMap<&str, Option<&Renewal>> {
-    config.providers.values().map(|provider| (provider.connection.as_str(), provider.renewal.as_ref())).collect()
+/// The connections, each with what its tokens are for, and how these are renewed.
+fn renewals(config: &Config) -> BTreeMap<(&str, Option<&str>), Option<&Renewal>> {
+    let providers = config.providers.values();
+    providers.map(|own| ((own.connection.as_str(), own.audience.as_deref()), own.renewal.as_ref())).collect()
 }
 
 /// Builds what a request visits.

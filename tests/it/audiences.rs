@@ -1,10 +1,12 @@
 //! One sign-in at Microsoft, and a token for each of its APIs: none is sent where another belongs.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use idp_proxy::clock::Clock;
 use idp_proxy::command::dev::tenant::{Endpoint, Purpose, Tenant, Vaulted};
+use idp_proxy::config::Config;
 use idp_proxy::server::Server;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -144,6 +146,20 @@ async fn each_api_gets_its_own_token_of_one_sign_in_renewed_once_for_all_who_wai
     for line in ["{provider=\"waad\",class=\"ok\"} 3\n", "{provider=\"sharepoint\",class=\"ok\"} 4\n"] {
         assert!(metrics.contains(&format!("idp_proxy_renewals_total{line}")), "{line} is missing from\n{metrics}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audience_that_a_reload_brings_is_served_at_once() {
+    let mut office = Office::with_alice().await;
+    let both = office.toml.clone();
+    let (before, behind) = both.split_once("[providers.sharepoint]").unwrap();
+    office.toml = format!("{before}[store]{}", behind.split_once("[store]").unwrap().1);
+    let office = office.restart().await;
+    assert_eq!(office.get(ME).await.status, 200);
+    assert_eq!(office.get(WEB).await.code(), "unknown_provider");
+    let config = Config::parse(&both, Path::new("test.toml"), &BTreeMap::new()).unwrap();
+    assert_eq!(office.server.reload(config).await.unwrap(), Vec::<&str>::new());
+    office.flood().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -126,6 +126,25 @@ async fn trailers_of_an_answer_reach_a_caller_that_takes_trailers() {
 }
 
 #[tokio::test]
+async fn a_token_in_a_trailer_is_masked_whatever_it_comes_behind() {
+    let mut stage = stage().await;
+    for kind in ["application/octet-stream", "text/plain"] {
+        let takes = "te: trailers\r\nconnection: te\r\n";
+        let (mut caller, mut provider, request) = stage.exchange("GET /x", takes, "").await;
+        let token = request.split("authorization: Bearer ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap();
+        let lines = format!("\r\ncontent-type: {kind}\r\ntrailer: x-echo\r\nconnection: close\r\n\r\n");
+        provider.send(CHUNKED.replace("\r\n\r\n", &lines)).await;
+        provider.send(format!("5\r\nhello\r\n0\r\nx-echo: a {token} b\r\n\r\n")).await;
+        let answer = caller.answer("GET").await;
+        assert!(answer.complete && answer.text() == "hello", "{answer:?}");
+        let masked = format!("a {} b", "*".repeat(token.len()));
+        assert_eq!(answer.trailers.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), [masked], "{kind}");
+    }
+    let metrics = stage.rig.admin("/metrics").await.text();
+    assert!(metrics.contains("idp_proxy_leaks_total{provider=\"github\",place=\"header\"} 2\n"), "{metrics}");
+}
+
+#[tokio::test]
 async fn the_caller_is_told_to_continue_once_nothing_stands_against_the_request() {
     let github = Upstream::recording(|request| Response::new(Bytes::from(request.body.clone()))).await;
     let rig = rig().provider("github", &github).start().await;

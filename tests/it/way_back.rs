@@ -169,6 +169,14 @@ async fn tokens_of_others_in_a_body_are_masked_where_the_preset_says_so() {
     assert_eq!(answer.text(), pages.replace("EAApage1", "********").replace("EAApage2", "********"));
     assert_eq!(answer.header("content-length"), Some(pages.len().to_string().as_str()));
     assert_eq!(rig.get("/proxy/pages/me/accounts").await.text(), pages);
+    // Under another name it would not be known.
+    for query in
+        ["fields=id,access_token.as(x)", "fields=accounts%7Baccess%5Ftoken%20.as(x)%7D", "f=access_token+.%20as(b)"]
+    {
+        let answer = rig.get(&format!("/proxy/facebook/me/accounts?{query}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (403, "not_allowed"), "{query}");
+    }
+    assert_eq!(rig.get("/proxy/facebook/me/accounts?fields=access_token,id.as(access_token)").await.status, 200);
 }
 
 #[tokio::test]

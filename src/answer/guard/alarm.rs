@@ -8,7 +8,7 @@ pub type Alarm = Arc<dyn Fn(Finding) + Send + Sync>;
 /// What was found in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Finding {
-    /// The token, in a header. It was masked.
+    /// The token, in a header or a trailer. It was masked.
     Header,
     /// The token, in a plain body. It was masked.
     Body,
@@ -16,7 +16,7 @@ pub enum Finding {
     Compressed,
     /// A compressed body that cannot be read. The answer was cut there: nobody knows what is in the rest.
     Unreadable,
-    /// A compressed body that is a hundred times longer unpacked. The answer was cut there.
+    /// A compressed body that is some hundred times longer unpacked. The answer was cut there.
     Bomb,
 }
 

@@ -24,7 +24,7 @@ impl Fields {
     #[must_use]
     pub fn mask(&self) -> FieldMask {
         let longest = self.0.iter().map(String::len).max().unwrap_or_default();
-        FieldMask { fields: self.clone(), longest, quoted: Vec::new(), at: At::Far }
+        FieldMask { fields: self.clone(), longest, quoted: Vec::new(), at: At::Far, is_nested: false }
     }
 }
 
@@ -37,12 +37,12 @@ enum At {
     Name,
     /// Behind a name.
     Colon,
-    /// Behind its colon.
-    Value,
+    /// Behind its colon; `is_nested`: the quotes are escaped, for the JSON stands in a string of another.
+    Value { is_nested: bool },
     /// In the string that is its value.
-    Secret,
+    Secret { is_nested: bool },
     /// Behind a backslash there.
-    Escape,
+    Escape { is_nested: bool },
 }
 
 /// Masks them in a body that comes in chunks. Nothing waits: what is masked comes behind what tells.
@@ -52,7 +52,12 @@ pub struct FieldMask {
     /// What has come since the last quote, as long as it may be a name.
     quoted: Vec<u8>,
     at: At,
+    /// Whether the name that was read last stood between escaped quotes.
+    is_nested: bool,
 }
+
+/// Each character of a name may be written as six (RFC 8259 §7).
+const SPELLING_MAX: usize = 6;
 
 impl FieldMask {
     /// Finds what is to be masked in `text`. Quotes are not told apart: what stands between a closing and an opening one is
@@ -60,37 +65,60 @@ impl FieldMask {
     fn walk(&mut self, text: &[u8]) -> Vec<Range<usize>> {
         let mut spans: Vec<Range<usize>> = Vec::new();
         for (index, byte) in text.iter().enumerate() {
-            self.at = match (self.at, byte) {
-                (At::Escape, _) => At::Secret,
-                (At::Secret, b'\\') => At::Escape,
-                (At::Secret, b'"') => At::Far,
-                (At::Secret, _) => At::Secret,
-                (At::Colon, b' ' | b'\t' | b'\r' | b'\n') => At::Colon,
-                (At::Colon, b':') => At::Value,
-                (At::Value, b' ' | b'\t' | b'\r' | b'\n') => At::Value,
-                (At::Value, b'"') => {
-                    spans.push(index + 1..index + 1);
-                    At::Secret
-                }
-                (At::Name, b'"') if self.fields.0.iter().any(|name| name.as_bytes() == self.quoted) => At::Colon,
-                (At::Far | At::Name | At::Colon, b'"') => {
-                    self.quoted.clear();
-                    At::Name
-                }
-                (At::Name, byte) if self.quoted.len() < self.longest => {
-                    self.quoted.push(*byte);
-                    At::Name
-                }
-                (At::Far | At::Name | At::Colon | At::Value, _) => At::Far,
+            let before = self.at;
+            self.at = self.behind(*byte);
+            let is_secret = match (before, self.at) {
+                // An escape in an escaped string stays, or the string around it would end there.
+                (At::Secret { .. }, At::Secret { .. }) => true,
+                (At::Secret { is_nested: false }, At::Escape { .. }) => true,
+                (At::Escape { is_nested: false }, At::Secret { .. }) => true,
+                (_, _) => false,
             };
-            if matches!(self.at, At::Secret | At::Escape) {
+            if is_secret {
                 match spans.last_mut() {
-                    Some(span) if span.end >= index => span.end = index + 1,
+                    Some(span) if span.end == index => span.end = index + 1,
                     _ => spans.push(index..index + 1),
                 }
             }
         }
         spans
+    }
+
+    /// The place behind the next byte.
+    fn behind(&mut self, byte: u8) -> At {
+        match (self.at, byte) {
+            (At::Escape { is_nested: true }, b'"') => At::Far,
+            (At::Escape { is_nested }, _) => At::Secret { is_nested },
+            (At::Secret { is_nested }, b'\\') => At::Escape { is_nested },
+            (At::Secret { .. }, b'"') => At::Far,
+            (at @ At::Secret { .. }, _) => at,
+            (at @ (At::Colon | At::Value { .. }), b' ' | b'\t' | b'\r' | b'\n') => at,
+            (At::Colon, b':') => At::Value { is_nested: self.is_nested },
+            (At::Value { is_nested: true }, b'\\') => self.at,
+            (At::Value { is_nested }, b'"') => At::Secret { is_nested },
+            (At::Name, b'"') if self.is_field() => At::Colon,
+            (At::Far | At::Name | At::Colon, b'"') => {
+                self.quoted.clear();
+                At::Name
+            }
+            (At::Name, byte) if self.quoted.len() <= SPELLING_MAX * self.longest => {
+                self.quoted.push(byte);
+                At::Name
+            }
+            (At::Far | At::Name | At::Colon | At::Value { .. }, _) => At::Far,
+        }
+    }
+
+    /// Whether a name stands between the last two quotes, however its characters are spelt.
+    fn is_field(&mut self) -> bool {
+        let name = self.quoted.strip_suffix(b"\\").unwrap_or(&self.quoted);
+        self.is_nested = name.len() < self.quoted.len();
+        let is_name = |name: &[u8]| self.fields.0.iter().any(|field| field.as_bytes() == name);
+        if !name.contains(&b'\\') {
+            return is_name(name);
+        }
+        let quoted = [&b"\""[..], name, b"\""].concat();
+        serde_json::from_slice::<String>(&quoted).is_ok_and(|name| is_name(name.as_bytes()))
     }
 }
 
@@ -130,6 +158,12 @@ mod tests {
             (r#"{"a":"\\","key":"x"}"#, r#"{"a":"\\","key":"*"}"#),
             (r#"{"a":"broken \" string","key":"x"}"#, r#"{"a":"broken \" string","key":"*"}"#),
             (r#"{"key":"unending"#, r#"{"key":"********"#),
+            (r#"{"access\u005ftoken":"EAA"}"#, r#"{"access\u005ftoken":"***"}"#),
+            // In a string, as Facebook's batches have their answers.
+            (
+                r#"[{"body":"{\"access_token\":\"EAA\",\"id\":\"1\"}"}]"#,
+                r#"[{"body":"{\"access_token\":\"***\",\"id\":\"1\"}"}]"#,
+            ),
             same(r#"{"access_tokens":"EAA","xkey":"b","KEY":"c"}"#),
             same(r#"{"key":1,"a":["key","access_token"],"b":"key"}"#),
             same(r#"{"key":null,"a":"x"}"#),

@@ -17,22 +17,26 @@ pub enum Guarded {
     Plain(Plain),
     /// The body is watched while it passes, and cut. Boxed: it takes much more room, and is rarer.
     Watch(Box<Watch>),
+    /// The body passes: it is no text, or not covered. Its trailers are text all the same.
+    Passing((Arc<Guard>, Alarm)),
 }
 
 impl Guarded {
-    /// At the beginning of such a content; `None` if it is no text, or is not covered.
+    /// At the beginning of such a content; `None` if it does not come.
     #[must_use]
     pub fn new(content: &Content, guard: &Arc<Guard>, alarm: &Alarm) -> Option<Self> {
-        if !content.is_here || !content.is_text() {
+        if !content.is_here {
             return None;
         }
-        let shared = || (Arc::clone(guard), Arc::clone(alarm));
-        match content.codings {
+        let shared = (Arc::clone(guard), Arc::clone(alarm));
+        Some(match content.codings {
             // A piece of plain text is text too; from the middle of a compressed one nothing can be decoded.
-            Codings::None => Some(Self::Plain(Plain::new(shared()))),
-            Codings::One(coding) if !content.is_piece => Some(Self::Watch(Box::new(Watch::new(shared(), coding)))),
-            Codings::One(_) | Codings::Uncovered => None,
-        }
+            Codings::None if content.is_text() => Self::Plain(Plain::new(shared)),
+            Codings::One(coding) if content.is_text() && !content.is_piece => {
+                Self::Watch(Box::new(Watch::new(shared, coding)))
+            }
+            Codings::None | Codings::One(_) | Codings::Uncovered => Self::Passing(shared),
+        })
     }
 }
 
@@ -41,6 +45,7 @@ impl Edit for Guarded {
         match self {
             Self::Plain(plain) => plain.push(chunk),
             Self::Watch(watch) => watch.push(chunk),
+            Self::Passing(_) => Ok(chunk),
         }
     }
 
@@ -48,6 +53,15 @@ impl Edit for Guarded {
         match self {
             Self::Plain(plain) => plain.end(),
             Self::Watch(watch) => watch.end(),
+            Self::Passing(_) => Ok(Bytes::new()),
+        }
+    }
+
+    fn whole(&mut self, body: Bytes) -> Result<Bytes, Cut> {
+        match self {
+            Self::Plain(plain) => plain.whole(body),
+            Self::Watch(watch) => watch.whole(body),
+            Self::Passing(_) => Ok(body),
         }
     }
 
@@ -55,6 +69,7 @@ impl Edit for Guarded {
         match self {
             Self::Plain(plain) => plain.trailers(trailers),
             Self::Watch(watch) => watch.trailers(trailers),
+            Self::Passing((guard, alarm)) => guard.mask_fields(trailers, alarm),
         }
     }
 }
@@ -73,6 +88,7 @@ mod tests {
             None => "not",
             Some(Guarded::Plain(_)) => "plain",
             Some(Guarded::Watch(_)) => "watched",
+            Some(Guarded::Passing(_)) => "passing",
         };
         let json =
             Content { kind: Kind::Json, codings: Codings::None, is_here: true, is_piece: false, is_fixed: false };
@@ -82,9 +98,9 @@ mod tests {
         assert_eq!(guarded(Content { kind: Kind::Untold, ..json }), "plain");
         assert_eq!(guarded(piece(json)), "plain");
         assert_eq!(guarded(gzip), "watched");
-        assert_eq!(guarded(piece(gzip)), "not");
-        assert_eq!(guarded(Content { codings: Codings::Uncovered, ..json }), "not");
-        assert_eq!(guarded(Content { kind: Kind::Other, ..json }), "not");
+        assert_eq!(guarded(piece(gzip)), "passing");
+        assert_eq!(guarded(Content { codings: Codings::Uncovered, ..json }), "passing");
+        assert_eq!(guarded(Content { kind: Kind::Other, ..json }), "passing");
         assert_eq!(guarded(Content { is_here: false, ..json }), "not");
     }
 }

@@ -3,12 +3,19 @@
 use hyper::http::HeaderMap;
 use hyper::http::HeaderValue;
 
-use super::Guard;
 use super::plain::masked;
+use super::{Alarm, Finding, Guard};
 
 impl Guard {
+    /// Masks the token in the value of every field, and tells `alarm` if it stood in one.
+    pub fn mask_fields(&self, fields: &mut HeaderMap, alarm: &Alarm) {
+        if self.mask_headers(fields) > 0 {
+            alarm(Finding::Header);
+        }
+    }
+
     /// Masks the token in every value, length for length, and says in how many it stood.
-    pub fn mask_headers(&self, headers: &mut HeaderMap) -> usize {
+    fn mask_headers(&self, headers: &mut HeaderMap) -> usize {
         let mut count = 0;
         for value in headers.values_mut() {
             let spans = self.scan_whole(value.as_bytes()).spans;

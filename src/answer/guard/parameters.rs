@@ -22,19 +22,16 @@ impl Parameters {
         (!names.is_empty()).then(|| Self(names.into()))
     }
 
-    /// Takes them out of the URLs in headers, and says in how many they stood.
-    pub fn remove_from_headers(&self, headers: &mut HeaderMap) -> usize {
-        let mut count = 0;
+    /// Takes them out of the URLs in headers.
+    pub fn remove_from_headers(&self, headers: &mut HeaderMap) {
         for name in [header::LOCATION, header::LINK, header::CONTENT_LOCATION] {
             let header::Entry::Occupied(mut entry) = headers.entry(name) else { continue };
             for value in entry.iter_mut() {
                 if let Cow::Owned(rest) = self.without(value.as_bytes()) {
-                    count += 1;
                     *value = HeaderValue::from_bytes(&rest).unwrap_or_else(|_| HeaderValue::from_static(""));
                 }
             }
         }
-        count
     }
 
     /// At the beginning of a text body, out of whose URLs they are taken. The body becomes shorter by what is taken.
@@ -286,7 +283,7 @@ mod tests {
         headers.append("link", "<https://a/?access_token=E&p=2>; rel=\"next\"".parse().unwrap());
         headers.append("link", "<https://a/?p=9>; rel=\"last\"".parse().unwrap());
         headers.append("x-other", "?access_token=E".parse().unwrap());
-        assert_eq!(parameters().remove_from_headers(&mut headers), 1);
+        parameters().remove_from_headers(&mut headers);
         let values: Vec<_> = headers.values().map(|value| value.to_str().unwrap()).collect();
         assert_eq!(values, ["<https://a/?p=2>; rel=\"next\"", "<https://a/?p=9>; rel=\"last\"", "?access_token=E"]);
     }

@@ -16,7 +16,9 @@ const MASK: u8 = b'*';
 /// what may be the beginning of a token, that end waits.
 pub struct Plain {
     guard: Arc<Guard>,
-    alarm: Option<Alarm>,
+    alarm: Alarm,
+    /// Whether it has been given.
+    is_told: bool,
     /// What waits for the next chunk.
     waiting: Bytes,
     /// So many bytes at its beginning are of a token that began before it: one may begin within another.
@@ -25,12 +27,12 @@ pub struct Plain {
 
 impl Plain {
     pub(super) fn new((guard, alarm): (Arc<Guard>, Alarm)) -> Self {
-        Self { guard, alarm: Some(alarm), waiting: Bytes::new(), condemned: 0 }
+        Self { guard, alarm, is_told: false, waiting: Bytes::new(), condemned: 0 }
     }
 
     fn alarm(&mut self) {
-        if let Some(alarm) = self.alarm.take() {
-            alarm(Finding::Body);
+        if !std::mem::replace(&mut self.is_told, true) {
+            (self.alarm)(Finding::Body);
         }
     }
 
@@ -77,7 +79,7 @@ impl Edit for Plain {
     }
 
     fn trailers(&mut self, trailers: &mut HeaderMap) {
-        self.guard.mask_headers(trailers);
+        self.guard.mask_fields(trailers, &self.alarm);
     }
 }
 

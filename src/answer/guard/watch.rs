@@ -156,7 +156,7 @@ impl Edit for Watch {
     }
 
     fn trailers(&mut self, trailers: &mut HeaderMap) {
-        self.guard.mask_headers(trailers);
+        self.guard.mask_fields(trailers, &self.alarm);
     }
 }
 

@@ -173,6 +173,8 @@ impl JsonLinks {
         let moved = match (place, byte) {
             (Place::Word, b' ' | b'\t' | b'\r' | b'\n') => Some(Place::Next),
             (place, b' ' | b'\t' | b'\r' | b'\n') => Some(place),
+            // A byte order mark, which some put in front although they must not (RFC 8259 §8.1).
+            (Place::Value, 0xef | 0xbb | 0xbf) if self.nest.innermost().is_none() => Some(place),
             (Place::Value, b'"') => Some(Place::Start),
             (Place::Key, b'"') => Some(Place::Text(Role::Key)),
             (Place::Colon, b':') => Some(Place::Value),

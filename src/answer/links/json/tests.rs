@@ -78,6 +78,11 @@ fn a_path_that_leads_into_the_provider_is_a_link_and_other_paths_are_not() {
 }
 
 #[test]
+fn a_byte_order_mark_is_in_nobodys_way() {
+    assert_eq!(rewritten("\u{feff}[\"https://api.example/2.0/x\"]"), "\u{feff}[\"http://p/proxy/a/x\"]");
+}
+
+#[test]
 fn strings_that_begin_with_a_base_change_and_nothing_else() {
     for (body, expected) in [
         (r#""https://api.example/2.0/x""#, r#""http://p/proxy/a/x""#),
