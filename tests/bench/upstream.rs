@@ -1,13 +1,17 @@
 //! The provider's place: a server written by hand over raw sockets, so that it is never the slowest of the three.
 //!
-//! `GET /json` answers 1 KiB, `GET /bytes/N` and `GET /text/N` stream N bytes, `POST /sink` swallows a body and says
-//! how long it was, `POST /token` renews. A request that carries anything but a provider's token is refused with 401, and the load counts
+//! `GET /json` answers 1 KiB, `GET /bytes/N` and `GET /text/N` stream N bytes, `GET /prose/N`, `/gzip/N`, `/zstd/N` and
+//! `/links/N` N bytes of what APIs answer, in the first two cases compressed, `POST /sink` swallows a body and says how long it was, `POST /token` renews. A request that carries anything but a provider's token is refused with 401, and the load counts
 //! that as a failure: whoever forwards the caller's own token cannot pass a row.
 
 use std::net::SocketAddr;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
+use compression_codecs::core::Level;
+use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
+use compression_codecs::flate::params::FlateEncoderParams;
+use compression_codecs::{EncodeV2, GzipEncoder, ZstdEncoder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -36,7 +40,9 @@ pub static JSON: LazyLock<String> = LazyLock::new(|| {
 pub fn run() {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        say_listening(listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        HERE.set(format!("http://{address}")).unwrap();
+        say_listening(address);
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             stream.set_nodelay(true).unwrap();
@@ -77,6 +83,7 @@ async fn converse(mut stream: TcpStream) -> std::io::Result<()> {
         match head.answer {
             Answer::Json => stream.write_all(&json).await?,
             Answer::Stream(kind, length) => pour(&mut stream, kind, length).await?,
+            Answer::Pieces(pieces, count) => pieces.pour(&mut stream, count).await?,
             Answer::Short(status, body) => stream.write_all(&render(status, "text/plain", &body)).await?,
         }
     }
@@ -104,6 +111,67 @@ async fn pour(stream: &mut TcpStream, content_type: &str, length: usize) -> std:
     Ok(())
 }
 
+/// What is sent again and again: 64 KiB of text, as it is or compressed.
+struct Pieces {
+    lines: &'static str,
+    piece: Vec<u8>,
+}
+
+/// Where this provider is.
+static HERE: OnceLock<String> = OnceLock::new();
+
+static PROSE: LazyLock<Pieces> =
+    LazyLock::new(|| Pieces { lines: "content-type: application/json\r\n", piece: text("") });
+static LINKS: LazyLock<Pieces> =
+    LazyLock::new(|| Pieces { lines: "content-type: application/json\r\n", piece: text(HERE.get().unwrap()) });
+static GZIP: LazyLock<Pieces> = LazyLock::new(|| {
+    let encoder = GzipEncoder::new(FlateEncoderParams::from(Level::Default));
+    Pieces { lines: "content-type: application/json\r\ncontent-encoding: gzip\r\n", piece: compressed(encoder) }
+});
+static ZSTD: LazyLock<Pieces> = LazyLock::new(|| Pieces {
+    lines: "content-type: application/json\r\ncontent-encoding: zstd\r\n",
+    piece: compressed(ZstdEncoder::new(3)),
+});
+
+/// Records like those of an API, each with two URLs, under `base` or without a host. Numbers differ, so that it is packed
+/// some five times.
+fn text(base: &str) -> Vec<u8> {
+    let (mut text, mut number) = (Vec::with_capacity(PIECE), 1_u64);
+    while text.len() < PIECE {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (id, name) = (number >> 40, number >> 20);
+        text.extend(format!(
+            "{{\"id\":{id},\"name\":\"n{name:x}\",\"url\":\"{base}/items/{id}\",\"next\":\"{base}/items?page={id}\",\"fork\":false}}\n"
+        ).into_bytes());
+    }
+    // JSON may end in spaces, and not in the middle of a record.
+    let end = text[..PIECE].iter().rposition(|byte| *byte == b'\n').unwrap();
+    text.truncate(end);
+    text.resize(PIECE, b' ');
+    text
+}
+
+/// A gzip member or a zstd frame; more of them may follow.
+fn compressed(mut encoder: impl EncodeV2) -> Vec<u8> {
+    let (text, mut room) = (text(""), vec![0; 2 * PIECE]);
+    let mut input = PartialBuffer::new(text.as_slice());
+    let mut output = WriteBuffer::new_initialized(&mut room);
+    encoder.encode(&mut input, &mut output).unwrap();
+    assert!(encoder.finish(&mut output).unwrap());
+    output.written().to_vec()
+}
+
+impl Pieces {
+    async fn pour(&self, stream: &mut TcpStream, count: usize) -> std::io::Result<()> {
+        let (lines, length) = (self.lines, self.piece.len() * count);
+        stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}content-length: {length}\r\n\r\n").as_bytes()).await?;
+        for _ in 0..count {
+            stream.write_all(&self.piece).await?;
+        }
+        Ok(())
+    }
+}
+
 /// A renewal: both tokens are new, and the access token lives for a second.
 fn renewed() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -116,6 +184,7 @@ fn renewed() -> String {
 enum Answer {
     Json,
     Stream(&'static str, usize),
+    Pieces(&'static Pieces, usize),
     Short(&'static str, String),
 }
 
@@ -145,6 +214,10 @@ impl Head {
             ("GET", "/json") => Answer::Json,
             ("GET", path) if path.starts_with("/bytes/") => Answer::Stream("application/octet-stream", number()),
             ("GET", path) if path.starts_with("/text/") => Answer::Stream("text/plain; charset=utf-8", number()),
+            ("GET", path) if path.starts_with("/prose/") => Answer::Pieces(&PROSE, number() / PIECE),
+            ("GET", path) if path.starts_with("/links/") => Answer::Pieces(&LINKS, number() / PIECE),
+            ("GET", path) if path.starts_with("/gzip/") => Answer::Pieces(&GZIP, number() / PIECE),
+            ("GET", path) if path.starts_with("/zstd/") => Answer::Pieces(&ZSTD, number() / PIECE),
             ("POST", "/sink") => Answer::Short("200 OK", format!("received {length}")),
             _ => Answer::Short("404 Not Found", String::new()),
         };

@@ -210,7 +210,11 @@ impl Bases {
 }
 
 /// Whether the path at the beginning of `rest` has a segment `.` or `..`, as clients see it (WHATWG URL, "path state").
-fn has_dot_segment(rest: &[u8]) -> bool {
+pub(super) fn has_dot_segment(rest: &[u8]) -> bool {
+    // Nearly all paths have none, and nothing to decode.
+    if !rest.windows(2).any(|pair| matches!(pair, [b'/' | b'\\', b'.' | b'%'])) {
+        return false;
+    }
     let path = rest.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
     path.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| matches!(&*percent::decode(segment), b"." | b".."))
 }

@@ -6,12 +6,13 @@
 //! (RFC 8259) is handed on as it is from there on. The grammar is read as loosely as it may be without taking something
 //! else for JSON: values may follow each other, as in JSON Lines.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
 
-use super::bases::Bases;
-use super::text::{Json, Miss};
+use super::bases::{Base, Bases, has_dot_segment};
+use super::text::{Json, Miss, path};
 use crate::body::{Cut, Edit, joined};
 
 /// Points the links in a JSON body back at the proxy.
@@ -52,6 +53,9 @@ enum Role {
     Key,
     Value,
 }
+
+/// So much of a link is looked at behind its base, in bytes; the rest of a longer one passes.
+const LINK_BYTES_MAX: usize = 2048;
 
 impl JsonLinks {
     /// At the beginning of a body that is searched for `bases`.
@@ -98,7 +102,7 @@ impl JsonLinks {
                 Place::Start if rest.first().is_some_and(|first| !self.bases.may_begin(*first)) => {
                     self.read_string(Role::Value, rest)
                 }
-                Place::Start => match self.bases.find::<Json>(rest) {
+                Place::Start => match self.link(rest) {
                     Ok((length, base)) => {
                         let written = written.get_or_insert_with(|| Vec::with_capacity(text.len() + text.len() / 8));
                         written.extend_from_slice(text.get(from..at).unwrap_or_default());
@@ -132,6 +136,21 @@ impl JsonLinks {
                 written.into()
             }
         }
+    }
+
+    /// The base with which the string `rest` begins, and its length there. One whose path has dot segments stays: clients
+    /// remove them before they ask, and would ask for something beside the provider.
+    fn link(&self, rest: &[u8]) -> Result<(usize, &Base), Miss> {
+        let (length, base) = self.bases.find::<Json>(rest)?;
+        let behind = rest.get(length..).unwrap_or_default();
+        let plain = plain_length(behind.get(..LINK_BYTES_MAX).unwrap_or(behind));
+        let path = match behind.get(plain) {
+            // With an escape in it, or longer than is looked at.
+            Some(end) if *end != b'"' => Cow::Owned(path::<Json>(behind, LINK_BYTES_MAX)?),
+            Some(_) => Cow::Borrowed(behind.get(..plain).unwrap_or_default()),
+            None => return Err(Miss::Unknown),
+        };
+        if has_dot_segment(&path) { Err(Miss::Other) } else { Ok((length, base)) }
     }
 
     /// Reads to the end of a string or to a backslash in it, and past that.

@@ -65,6 +65,20 @@ fn unescape(escape: &[u8]) -> (Step, usize) {
     }
 }
 
+/// The path at the beginning of `raw` as its characters are, up to `most` bytes; `Unknown` if there is less and its end has
+/// not come.
+pub(super) fn path<S: Spelling>(raw: &[u8], most: usize) -> Result<Vec<u8>, Miss> {
+    let (mut cursor, mut path) = (Cursor::<S>::new(raw), Vec::new());
+    while cursor.taken() < most {
+        match cursor.next() {
+            Step::Byte(b'?' | b'#') | Step::End | Step::Foreign => break,
+            Step::Byte(byte) => path.push(byte),
+            Step::Unknown => return Err(Miss::Unknown),
+        }
+    }
+    Ok(path)
+}
+
 /// A place in a text.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'t, S> {

@@ -1,6 +1,7 @@
 //! The rows: what is asked for, what was seen, and whether it is good enough.
 
 mod memory;
+mod mib;
 mod renewal;
 mod speed;
 mod start;
@@ -135,7 +136,7 @@ type Outcome = Result<Vec<Row>, String>;
 type Measure = fn(&Rig) -> Outcome;
 
 /// A row by its name, and whether it says anything when the floor stands in for the proxy.
-const ROWS: [(&str, Measure, bool); 14] = [
+const ROWS: [(&str, Measure, bool); 15] = [
     ("hot", speed::hot, true),
     ("hot10k", speed::hot10k, true),
     ("newconn", speed::newconn, true),
@@ -144,6 +145,7 @@ const ROWS: [(&str, Measure, bool); 14] = [
     ("herd", tenant::herd, false),
     ("cold10k", tenant::cold10k, false),
     ("body1g", memory::body1g, true),
+    ("mib", mib::mib, false),
     ("idle", memory::idle, true),
     ("users", memory::users, false),
     ("start", start::start, true),

@@ -78,6 +78,22 @@ fn a_path_that_leads_into_the_provider_is_a_link_and_other_paths_are_not() {
 }
 
 #[test]
+fn a_link_that_would_lead_beside_the_provider_stays() {
+    for untouched in [
+        r#"["https://api.example/2.0/../3.0/x"]"#,
+        r#"["https://api.example/2.0/a/%2e%2E/b"]"#,
+        r#"["https:\/\/api.example\/2.0\/.\/x"]"#,
+        r#"["https://api.example/2.0/a/\u002e./b"]"#,
+    ] {
+        check_untouched(untouched);
+    }
+    let harmless = r#"["https://api.example/2.0/v1.0/.well-known?a=/../"]"#;
+    assert_eq!(rewritten(harmless), r#"["http://p/proxy/a/v1.0/.well-known?a=/../"]"#);
+    let long = format!("[\"https://api.example/2.0/{}\"]", "x/".repeat(2000));
+    assert!(rewritten(&long).starts_with("[\"http://p/proxy/a/x/x"));
+}
+
+#[test]
 fn a_byte_order_mark_is_in_nobodys_way() {
     assert_eq!(rewritten("\u{feff}[\"https://api.example/2.0/x\"]"), "\u{feff}[\"http://p/proxy/a/x\"]");
 }
@@ -176,8 +192,8 @@ fn what_is_not_json_stays() {
 fn what_breaks_off_is_handed_on_to_the_last_byte() {
     let body = r#"{"a":"https://api.example/2.0/x","b":"https://api.example/2.0"#;
     for end in 0..=body.len() {
-        // Up to `…/2.0/` it may be the longer base.
-        let is_decided = end > r#"{"a":"https://api.example/2.0/"#.len();
+        // Before its end it may lead anywhere.
+        let is_decided = end >= r#"{"a":"https://api.example/2.0/x""#.len();
         let changed = if is_decided { body.replacen(API, PROXY, 1) } else { body.to_owned() };
         let shorter = if is_decided { API.len() - PROXY.len() } else { 0 };
         assert_eq!(rewritten(&body[..end]), changed[..end - shorter], "{end}");
