@@ -156,9 +156,13 @@ fn compressed(mut encoder: impl EncodeV2) -> Vec<u8> {
     let (text, mut room) = (text(""), vec![0; 2 * PIECE]);
     let mut input = PartialBuffer::new(text.as_slice());
     let mut output = WriteBuffer::new_initialized(&mut room);
-    encoder.encode(&mut input, &mut output).unwrap();
+    while !input.unwritten().is_empty() {
+        encoder.encode(&mut input, &mut output).unwrap();
+    }
     assert!(encoder.finish(&mut output).unwrap());
-    output.written().to_vec()
+    let packed = output.written().to_vec();
+    assert!((PIECE / 10..PIECE / 2).contains(&packed.len()), "{} bytes", packed.len());
+    packed
 }
 
 impl Pieces {

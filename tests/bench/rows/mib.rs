@@ -20,7 +20,7 @@ const WAYS: [(&str, &str, &str); 4] = [
 /// What the same body costs where it is only handed on.
 const BARE: &str = "guard = \"off\"\nrewrite = \"off\"\n";
 
-/// CPU time per MiB (of a compressed body: of the text in it) beyond that of handing the same body on.
+/// CPU time per MiB (of a compressed body: of the text in it), and that of handing the same body on.
 pub fn mib(rig: &Rig) -> Outcome {
     rig.tenant_behaves(&Behaviour::default());
     let mib = if rig.options.quick { 8 } else { 64 };

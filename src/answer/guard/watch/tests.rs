@@ -231,3 +231,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_follows_a_stream_is_watched_as_well() {
+    for encoding in [Encoding::Gzip, Encoding::Zstd] {
+        let first = encoding.compress(&[b"nothing in it, and rather much of that: ", &[b'x'; 70_000]]);
+        let second = encoding.compress(&[b"here it is: ", TOKEN.as_bytes(), b" and more"]);
+        let body = [first.clone(), first, second].concat();
+        let findings = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&findings);
+        let alarm: Alarm = Arc::new(move |finding| heard.lock().unwrap().push(finding));
+        for size in [1000, 60_000, body.len()] {
+            let guard = Arc::new(Guard::new(TOKEN.as_bytes()).unwrap());
+            let mut watch = Watch::new((guard, Arc::clone(&alarm)), encoding.coding());
+            let is_cut = body.chunks(size).any(|chunk| watch.push(Bytes::copy_from_slice(chunk)).is_err());
+            assert!(is_cut || watch.end().is_err(), "{encoding:?} by {size}");
+            assert_eq!(findings.lock().unwrap().drain(..).collect::<Vec<_>>(), [Finding::Compressed], "{encoding:?}");
+        }
+    }
+}
