@@ -84,6 +84,9 @@ pub(super) fn scan(forms: &[Form], probes: &[Probe], text: &[u8]) -> Findings {
 /// Looks through `text`, which ends where it ends: only what comes before the last probes may still be found open.
 pub(super) fn whole(forms: &[Form], probes: &[Probe], text: &[u8]) -> Findings {
     let mut findings = Findings::default();
+    if is_clear_and_short(probes, text) {
+        return findings;
+    }
     let seconds = text.get(1..).unwrap_or_default();
     let (first_blocks, _) = text.as_chunks::<BLOCK>();
     let (second_blocks, rest) = seconds.as_chunks::<BLOCK>();
@@ -101,6 +104,16 @@ pub(super) fn whole(forms: &[Form], probes: &[Probe], text: &[u8]) -> Findings {
         look(forms, probes, text, seconds.len() - rest.len()..seconds.len(), &mut findings);
     }
     findings
+}
+
+/// Whether a text of less than a block, as most headers are, has no probe in it: looked at as a block all the same, with
+/// zeros behind it, which are in no token.
+fn is_clear_and_short(probes: &[Probe], text: &[u8]) -> bool {
+    let mut block = [0; BLOCK + 1];
+    let Some(start) = block.get_mut(..text.len()).filter(|_| text.len() <= BLOCK) else { return false };
+    start.copy_from_slice(text);
+    let (firsts, seconds) = (block.first_chunk(), block.last_chunk());
+    firsts.zip(seconds).is_some_and(|(firsts, seconds)| !has_any(probes, firsts, seconds))
 }
 
 /// Whether any probe stands in a block, whose bytes are `firsts`; `seconds` are those one further on.
