@@ -5,34 +5,30 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
-use crate::config::{Env, ProcessEnv};
+use crate::config::{Env, Faults, ProcessEnv};
 use crate::tls;
 
 pub mod check;
+mod completions;
 pub mod dev;
+mod help;
+mod manual;
 mod process;
 mod providers;
+mod schema;
 mod serve;
 mod store;
 mod watched;
 
 /// Calls GitHub, Google, Microsoft or any OAuth 2.0 API for the holder of an Auth0 access token.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "idp-proxy", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
-
-const EXAMPLES: &str = "Examples:
-  idp-proxy dev                         try everything on this machine, no account needed
-  idp-proxy check                       find every fault in proxy.toml
-  idp-proxy providers github            show what is known of GitHub
-  idp-proxy serve --config proxy.toml   run the proxy
-
-Exit codes: 0 done, 1 failed while running, 2 bad usage or configuration.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -66,6 +62,7 @@ enum Command {
     /// List the providers that there are presets for, or print one preset
     Providers {
         /// Print this one, as TOML for [providers.NAME]
+        #[arg(value_name = "PRESET")]
         name: Option<String>,
         /// The list, or the preset's keys, as JSON
         #[arg(long)]
@@ -85,6 +82,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the script by which a shell completes commands, options and providers' names
+    Completions {
+        /// Which shell
+        shell: completions::Shell,
+        #[arg(hide = true, last = true)]
+        typed: Vec<String>,
+    },
+    /// Print the manual page
+    Man,
+    /// Print the JSON Schema of proxy.toml, by which editors complete and check it
+    Schema,
 }
 
 /// How a command ended.
@@ -114,7 +122,9 @@ impl Exit {
 #[must_use]
 pub fn main() -> ExitCode {
     tls::install();
-    let exit = match Arguments::parse().command {
+    let matches = help::command_line().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let exit = match arguments.command {
         Command::Serve { config } => serve::run(&config, &ProcessEnv),
         Command::Dev { listen, once, tls, json, faults, tenant_only } => {
             dev::run(&dev::Options { listen, once, tls, json, faults, tenant_only })
@@ -125,6 +135,9 @@ pub fn main() -> ExitCode {
             let color = io::stdout().is_terminal() && ProcessEnv.allows_color();
             check::run(&config, json, &ProcessEnv, &mut io::stdout(), color)
         }
+        Command::Completions { shell, typed } => completions::run(shell, &typed, &mut io::stdout()),
+        Command::Man => manual::run(&mut io::stdout()),
+        Command::Schema => schema::run(&mut io::stdout()),
     };
     ExitCode::from(exit.code())
 }
@@ -134,4 +147,11 @@ fn complain(error: &io::Error) -> Exit {
     let _ = writeln!(io::stderr(), "error: {}", crate::telemetry::chain(error));
     // What the configuration asks for is there and is not what it says, such as a store with other keys.
     if error.kind() == io::ErrorKind::InvalidInput { Exit::Misused } else { Exit::Failed }
+}
+
+/// Tells the faults of a configuration to whoever started the process.
+fn tell(faults: &Faults, env: &dyn Env) -> Exit {
+    let color = io::stderr().is_terminal() && env.allows_color();
+    let _ = write!(io::stderr(), "{}", faults.render(color));
+    Exit::Misused
 }

@@ -1,6 +1,6 @@
 //! `idp-proxy serve`: the proxy, until a signal ends it. SIGHUP and changed files put a new configuration in force.
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::process::{self, Ending};
 use super::watched::Watched;
-use super::{Exit, complain};
+use super::{Exit, complain, tell};
 use crate::clock::Clock;
 use crate::config::{Config, Env, Faults};
 use crate::server::{Server, Surroundings};
@@ -109,10 +109,4 @@ fn load(path: &Path, env: &dyn Env, files: &mut Watched) -> Result<Config, Fault
         };
         (loaded, named)
     })
-}
-
-fn tell(faults: &Faults, env: &dyn Env) -> Exit {
-    let color = io::stderr().is_terminal() && env.allows_color();
-    let _ = write!(io::stderr(), "{}", faults.render(color));
-    Exit::Misused
 }

@@ -29,6 +29,7 @@ mod provider;
 mod reader;
 pub mod rule;
 mod said;
+mod schema;
 mod secret_source;
 mod store;
 mod syntax;
@@ -46,6 +47,7 @@ pub use file::known_keys;
 pub use nearest::nearest;
 pub use preset::{Preset, presets};
 use rule::Rule;
+pub use schema::schema;
 pub use store::key_bytes;
 
 /// The whole configuration of one running proxy.

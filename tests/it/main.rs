@@ -64,6 +64,8 @@ mod routing;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod scopes;
 #[cfg(test)]
 mod stand_ins;
@@ -87,6 +89,8 @@ mod tls;
 mod tls_in;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod transcripts;
 #[cfg(test)]
 mod upstream_faults;
 #[cfg(test)]

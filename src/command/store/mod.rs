@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{ArgGroup, Subcommand};
 
-use super::{Exit, complain, process};
+use super::{Exit, complain, process, tell};
 use crate::clock::Clock;
 use crate::config::{Config, Env};
 use crate::store::{self, Purpose, Store};
@@ -29,13 +29,15 @@ pub(super) enum Action {
         #[arg(long)]
         json: bool,
     },
+    // One of the two at least: nobody forgets everything by mistake.
+    #[command(group(ArgGroup::new("whose").args(["subject", "connection"]).required(true).multiple(true)))]
     /// Forget grants. What the tenant holds begins new ones; where refresh tokens are replaced that is spent, and users sign in again
     Forget {
         /// The configuration
         #[arg(long, default_value = "proxy.toml")]
         config: PathBuf,
         /// Of this user (the `sub` of their tokens)
-        #[arg(long, required_unless_present = "connection", value_parser = NonEmptyStringValueParser::new())]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         subject: Option<String>,
         /// At this connection
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
@@ -51,8 +53,8 @@ pub(super) enum Action {
 
 /// Does it.
 pub(super) fn run(action: Action, env: &dyn Env) -> Exit {
-    let done = match action {
-        Action::Keygen => store::fresh_key().map_err(io::Error::other).and_then(|key| say(&key)),
+    match action {
+        Action::Keygen => ended(store::fresh_key().map_err(io::Error::other).and_then(|key| say(&key))),
         Action::List { config, json } => {
             with_store(&config, env, async |store| list::list(&store, json, Clock::system().now()).await)
         }
@@ -64,22 +66,31 @@ pub(super) fn run(action: Action, env: &dyn Env) -> Exit {
             let count = store.rekey().await.map_err(io::Error::other)?;
             say(&format!("{count} sealed anew"))
         }),
-    };
+    }
+}
+
+fn ended(done: io::Result<()>) -> Exit {
     match done {
         Ok(()) => Exit::Done,
         Err(error) => complain(&error),
     }
 }
 
-fn with_store(path: &Path, env: &dyn Env, work: impl AsyncFnOnce(Store) -> io::Result<()>) -> io::Result<()> {
+fn with_store(path: &Path, env: &dyn Env, work: impl AsyncFnOnce(Store) -> io::Result<()>) -> Exit {
     process::harden();
-    let invalid = |error: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidInput, error.to_string());
-    let config = Config::load(path, env).map_err(|faults| invalid(&faults))?;
-    let settings = config.store.ok_or_else(|| {
-        invalid(&format_args!("{} has no [store] url, so there is nothing to look after", path.display()))
+    match Config::load(path, env) {
+        Ok(config) => ended(with_store_of(&config, path, work)),
+        Err(faults) => tell(&faults, env),
+    }
+}
+
+fn with_store_of(config: &Config, path: &Path, work: impl AsyncFnOnce(Store) -> io::Result<()>) -> io::Result<()> {
+    let settings = config.store.as_ref().ok_or_else(|| {
+        let why = format!("{} has no [store] url, so there is nothing to look after", path.display());
+        io::Error::new(io::ErrorKind::InvalidInput, why)
     })?;
     let runtime = process::runtime(1)?;
-    let done = runtime.block_on(async { work(Store::open(&settings, Purpose::Tend, &Metrics::new()).await?).await });
+    let done = runtime.block_on(async { work(Store::open(settings, Purpose::Tend, &Metrics::new()).await?).await });
     runtime.shutdown_timeout(Duration::from_millis(100));
     done
 }

@@ -20,6 +20,7 @@ pub mod relay;
 pub mod rig;
 pub mod slow;
 pub mod squeeze;
+pub mod transcript;
 pub mod upstream;
 pub mod wire;
 
