@@ -1,5 +1,6 @@
 //! What the tests are written with: a proxy in front of a simulated tenant, and an upstream that checks what arrives.
 
+pub mod browser;
 pub mod canary;
 pub mod child;
 pub mod client;
