@@ -16,6 +16,8 @@ use crate::provider::PermitError;
 use crate::telemetry::access::RequestId;
 use crate::token::TokenError;
 
+mod connections;
+
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const PROBLEMS: &str = "/problems/";
 

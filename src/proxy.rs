@@ -7,12 +7,12 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::http::header::{self, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::http::{HeaderName, Request, Response, StatusCode};
+use hyper::http::{HeaderName, Method, Request, Response, StatusCode};
 
 use crate::activity::Running;
 use crate::answer::{Door, WayBack};
 use crate::body::{Body, RequestBody};
-use crate::caller::{Bearer, Verifier};
+use crate::caller::{Bearer, Caller, Verifier};
 use crate::clock::Clock;
 use crate::cors::{Cors, Origin};
 use crate::error::Error;
@@ -28,8 +28,10 @@ use crate::telemetry::request_id::RequestIds;
 use crate::token::Tokens;
 use crate::upstream::Upstream;
 
+mod connections;
 mod exchange;
 
+use connections::CONNECTIONS;
 use exchange::Answer;
 
 /// Everything a request visits, built from one configuration.
@@ -117,6 +119,10 @@ impl Proxy {
         if at_host.is_some() || head.uri.path().starts_with(PREFIX) {
             return self.forward(head, body, at_host, entry).await;
         }
+        if head.uri.path() == CONNECTIONS && matches!(head.method, Method::GET | Method::HEAD) {
+            // Boxed: it is rare, and every request's future would keep room for it.
+            return Box::pin(self.connections(head, entry)).await;
+        }
         self.pages.answer(&head.method, head.uri.path())
     }
 
@@ -130,14 +136,9 @@ impl Proxy {
     ) -> Result<Response<Body>, Error> {
         // First, since a request that has come round carries a provider's token, of which no caller can be made.
         self.rules.refuse_loop(&head.headers)?;
-        let (begun, now) = (entry.begun(), entry.at());
         let bearer = Bearer::take(head, self.providers.token_params())?;
-        let caller = self.verifier.verify(bearer, now).await?;
+        let caller = self.verified(bearer, entry).await?;
         let verified = self.clock.instant();
-        entry.note(|record| {
-            record.verify = verified.saturating_duration_since(begun);
-            record.subject = Some(Arc::clone(caller.subject()));
-        });
 
         let door = if at_host.is_some() { Door::Host } else { Door::Prefix };
         let route = self.providers.route(at_host, &head.uri)?;
@@ -176,6 +177,17 @@ impl Proxy {
         head.headers.append(PROXY_STATUS, received_status(received));
         let body = Body::relayed((ahead, body), lease, self.idle_timeout, headers::strip_trailers);
         Ok(Response::from_parts(head, body.edited(edit)))
+    }
+
+    /// Who calls, written down.
+    async fn verified(&self, bearer: Bearer, entry: &mut Entry) -> Result<Caller, Error> {
+        let caller = self.verifier.verify(bearer, entry.at()).await?;
+        let verify = self.clock.instant().saturating_duration_since(entry.begun());
+        entry.note(|record| {
+            record.verify = verify;
+            record.subject = Some(Arc::clone(caller.subject()));
+        });
+        Ok(caller)
     }
 
     fn is_own(&self, host: &str) -> bool {

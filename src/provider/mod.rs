@@ -54,6 +54,18 @@ impl Provider {
         self.settings.source
     }
 
+    /// The host name at which it is reached, if it has one here.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.settings.host.as_deref()
+    }
+
+    /// Which of several accounts is meant by a call that names none.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.settings.account.as_deref()
+    }
+
     /// What its tokens are for; empty where that is what the identity's own token is for.
     #[must_use]
     pub fn audience(&self) -> &str {
@@ -230,6 +242,11 @@ impl Providers {
         Self { by_name, by_host, token_params }
     }
 
+    /// Every provider, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.by_name.values()
+    }
+
     /// The parameters of a query in which a caller's token may come, at one provider or another.
     #[must_use]
     pub fn token_params(&self) -> &Names {
@@ -323,7 +340,7 @@ impl Call {
     #[must_use]
     pub fn account(&self) -> Option<&str> {
         let named = self.account.as_ref().and_then(|value| value.to_str().ok());
-        named.or(self.provider.settings.account.as_deref())
+        named.or(self.provider.account())
     }
 
     /// How much life the token should have left, if that can be had.

@@ -129,15 +129,22 @@ impl Store {
     /// replica may have what it takes to read it.
     pub async fn read(&self, key: &Key) -> Result<Option<Row>, StoreError> {
         let Some(row) = self.ask(self.0.backend.read(key)).await? else { return Ok(None) };
-        match self.unseal(key, &row) {
-            Unsealed::Content(content) => Ok(Some(Row { generation: row.generation, content })),
-            Unsealed::UnknownKey => Err(self.counted(StoreError::UnknownKey)),
-            Unsealed::Newer => Err(self.counted(StoreError::newer())),
-            Unsealed::Damaged(reason) => {
+        match self.open_row(key, &row)? {
+            Ok(row) => Ok(Some(row)),
+            Err(reason) => {
                 self.put_aside(key, &row, reason).await?;
                 Ok(None)
             }
         }
+    }
+
+    /// The same for whoever only looks: one that is damaged stays where it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn peek(&self, key: &Key) -> Result<Option<Row>, StoreError> {
+        let Some(row) = self.ask(self.0.backend.read(key)).await? else { return Ok(None) };
+        Ok(self.open_row(key, &row)?.ok())
     }
 
     /// Sets a row aside of which nothing can be made, if it is still that of `generation`: it is kept for the operator
@@ -289,6 +296,16 @@ impl Store {
         match &self.0.ring {
             Some(ring) => ring.open(key, row.generation, &row.sealed),
             None => Unsealed::Content(row.sealed.clone()),
+        }
+    }
+
+    /// The row, or what is the matter with it.
+    fn open_row(&self, key: &Key, row: &SealedRow) -> Result<Result<Row, &'static str>, StoreError> {
+        match self.unseal(key, row) {
+            Unsealed::Content(content) => Ok(Ok(Row { generation: row.generation, content })),
+            Unsealed::UnknownKey => Err(self.counted(StoreError::UnknownKey)),
+            Unsealed::Newer => Err(self.counted(StoreError::newer())),
+            Unsealed::Damaged(reason) => Ok(Err(reason)),
         }
     }
 

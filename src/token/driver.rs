@@ -11,6 +11,7 @@ use super::desk::Desk;
 use super::endpoint::{Failure, Granted, TokenEndpoint};
 use super::grant::{Death, Demand, Lineage, Seed, Spends, Terms};
 use super::held::Held;
+use super::record::Record;
 use super::renewal::{Act, End, Heard, Renewal};
 use super::source::Source;
 use super::users::Users;
@@ -21,6 +22,10 @@ use crate::random;
 use crate::secret::Secret;
 use crate::store::{Key, Outage, Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Outcome};
+
+mod foresight;
+
+pub(super) use foresight::Prospect;
 
 /// Between two tries to have a store do what must be done.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
@@ -233,8 +238,7 @@ impl Driver {
 
     /// What the tenant holds now to begin the grant at `key` with, if it can be asked.
     async fn look(&self, key: &Key) -> Option<Seed> {
-        let record = self.users.look(&key.subject).await?;
-        Some(record.origin_of(key).map_or_else(|| Seed::new(None, None, None), |origin| origin.seed.clone()))
+        self.users.look(&key.subject).await.map(|record| seed(&record, key))
     }
 
     async fn send(&self, endpoint: &Endpoint, spent: &Secret) -> Result<Granted, Failure> {
@@ -274,15 +278,8 @@ impl Source for Driver {
             End::Use(grant) | End::UseInDoubt(grant) | End::ServeOn(grant, _) => grant,
             // What cannot be renewed any more serves to its own end.
             End::Reconnect(grant, _) if grant.living(self.clock.now(), demand.refused).is_some() => grant,
-            End::Reconnect(..) | End::Nothing if demand.refused.is_some() => {
-                return Err(TokenError::Rejected { connection: connection() });
-            }
-            End::Reconnect(_, Some(death)) => {
-                return Err(TokenError::Dead { connection: connection(), reason: reason(*death, key) });
-            }
-            End::Reconnect(_, None) => return Err(TokenError::Expired { connection: connection() }),
-            End::Nothing if key.audience.is_empty() => return Err(TokenError::NoToken { connection: connection() }),
-            End::Nothing => return Err(TokenError::NoOfflineAccess { connection: connection() }),
+            End::Reconnect(_, death) => return Err(ended(*death, demand, key)),
+            End::Nothing => return Err(nothing(demand, key)),
             End::Failed(Failure { class, retry_after, .. }) => {
                 return Err(TokenError::Renewal { connection: connection(), class: *class, retry_after: *retry_after });
             }
@@ -305,6 +302,31 @@ impl Source for Driver {
             held.rest(failure.retry_after, now);
         }
         Ok(held)
+    }
+}
+
+/// What a user's record shows to begin the grant at `key` with.
+fn seed(record: &Record, key: &Key) -> Seed {
+    record.origin_of(key).map_or_else(|| Seed::new(None, None, None), |origin| origin.seed.clone())
+}
+
+/// Why a grant serves no more.
+fn ended(death: Option<Death>, demand: Demand, key: &Key) -> TokenError {
+    let connection = Arc::clone(&key.connection);
+    match death {
+        _ if demand.refused.is_some() => TokenError::Rejected { connection },
+        Some(death) => TokenError::Dead { connection, reason: reason(death, key) },
+        None => TokenError::Expired { connection },
+    }
+}
+
+/// Why there is no grant.
+fn nothing(demand: Demand, key: &Key) -> TokenError {
+    let connection = Arc::clone(&key.connection);
+    match demand.refused {
+        Some(_) => TokenError::Rejected { connection },
+        None if key.audience.is_empty() => TokenError::NoToken { connection },
+        None => TokenError::NoOfflineAccess { connection },
     }
 }
 

@@ -295,6 +295,11 @@ impl Grant {
         }
     }
 
+    /// Whether a new access token can be had for it without the user, as far as is known.
+    pub(super) fn is_renewable(&self, terms: Terms, now: Timestamp) -> bool {
+        self.state == State::Active && self.spendable(terms, now).is_some() && !self.is_exhausted(terms)
+    }
+
     /// Whether the answer to a renewal that spent `spent` belongs on top of this record: nobody has put a successor in
     /// its place yet.
     pub(super) fn awaits(&self, spent: &Secret, terms: Terms) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::http::HeaderValue;
 
-use super::grant::{Access, Fingerprint, Grant, Life, Lineage, Spends};
+use super::grant::{Access, Demand, Fingerprint, Grant, Life, Lineage, Spends};
 use super::record::{BEARER, bearer};
 use crate::clock::Timestamp;
 
@@ -75,6 +75,11 @@ impl Held {
         Fingerprint::of(self.value.as_bytes().get(BEARER.len()..).unwrap_or_default())
     }
 
+    /// Its life.
+    pub(super) fn life(&self) -> Life {
+        self.life
+    }
+
     /// Whether they are one token.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.value == other.value
@@ -132,10 +137,20 @@ impl Held {
         self.comes_of_refusal && at.since(self.life.issued) < HOPE && self.life.is_left(at.plus(SKEW))
     }
 
-    /// How long ago the provider refused it, if it did.
-    pub(super) fn refused_for(&self, now: Timestamp) -> Option<Duration> {
+    /// Whether the provider refused it, and that is `rest` ago.
+    pub(super) fn has_rested(&self, now: Timestamp, rest: Duration) -> bool {
         let at = self.refused_at();
-        (at != 0).then(|| now.since(Timestamp::from_unix_millis(at)))
+        at != 0 && now.since(Timestamp::from_unix_millis(at)) >= rest
+    }
+
+    /// What is asked for in its place, where it does not serve.
+    pub(super) fn demand(&self, now: Timestamp, rest: Duration) -> Demand {
+        Demand {
+            refused: (self.refused_at() != 0).then(|| self.fingerprint()),
+            // Renewing did not help. The user may have signed in anew, or a neighbour have something newer.
+            is_look: self.is_hopeless() && !self.has_rested(now, rest),
+            ..Demand::default()
+        }
     }
 
     /// Takes note that the provider refused it.

@@ -87,6 +87,11 @@ impl<S: Source> Keeper<S> {
         Box::pin(inner.replace(ask, held, now)).await
     }
 
+    /// What is held in memory, whether it serves or not.
+    pub(super) fn held(&self, key: &Arc<Key>) -> Option<Arc<Held>> {
+        self.0.held.get(key)
+    }
+
     /// After the provider refused `held`: a newer token if there is one or can be had.
     pub(super) async fn successor(&self, ask: &Ask<'_, S::Errand>, held: &Held) -> Option<Arc<Held>> {
         let inner = &self.0;
@@ -142,15 +147,8 @@ impl<S: Source> Inner<S> {
         held: Arc<Held>,
         now: Timestamp,
     ) -> Result<(Arc<Held>, Outcome), TokenError> {
-        let rested = held.refused_for(now);
-        let has_rested = rested.is_some_and(|rested| rested >= self.recheck);
-        let demand = Demand {
-            min_validity: ask.min_validity,
-            refused: rested.map(|_| held.fingerprint()),
-            // Renewing did not help. The user may have signed in anew, or a neighbour have something newer.
-            is_look: held.is_hopeless() && !has_rested,
-            is_behind: false,
-        };
+        let has_rested = held.has_rested(now, self.recheck);
+        let demand = Demand { min_validity: ask.min_validity, ..held.demand(now, self.recheck) };
         // Who can be served from memory does not wait long to hear that it may be.
         let can_wait = !(held.is_to_be_confirmed(now) && held.is_living(now));
         let patience = if can_wait { self.token_wait } else { self.token_wait.min(RECHECK_PATIENCE) };

@@ -2,12 +2,12 @@
 //! user's identity, one that was renewed with what the tenant holds, or one of Token Vault.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::auth0::Tenant;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::provider::Call;
+use crate::provider::{Call, Provider};
 use crate::store::{Key, Store};
 use crate::telemetry::metrics::{Metrics, Outcome};
 
@@ -27,12 +27,15 @@ mod renewal;
 mod source;
 mod summary;
 mod users;
+mod view;
 mod worlds;
 
 pub use access::AccessToken;
 pub use endpoint::Class;
 pub use error::TokenError;
 pub use summary::Summary;
+#[expect(unused_imports, reason = "`idp-proxy explain` tells them apart")]
+pub use view::{Kept, Step, View};
 
 use access::Origin;
 use driver::Driver;
@@ -55,6 +58,8 @@ pub struct Tokens {
     domain: Arc<str>,
     /// The part of a key that does not matter.
     any: Arc<str>,
+    /// How long a token that was refused rests.
+    recheck: Duration,
     metrics: Metrics,
     clock: Clock,
 }
@@ -81,6 +86,7 @@ impl Tokens {
             worlds: Worlds::new(config),
             domain: Arc::from(config.auth0.domain.as_str()),
             any: Arc::from(""),
+            recheck: config.auth0.recheck,
             metrics: metrics.clone(),
             clock: clock.clone(),
         })
@@ -101,6 +107,7 @@ impl Tokens {
             worlds: Worlds::new(config),
             domain: Arc::from(config.auth0.domain.as_str()),
             any: Arc::clone(&self.any),
+            recheck: config.auth0.recheck,
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
         })
@@ -136,7 +143,7 @@ impl Tokens {
                 Origin::Grant(Arc::clone(record), *account, newer)
             }
             Origin::Vault(held) => {
-                let key = self.vault_key(call);
+                let key = self.vault_key(call.caller().subject(), call.provider(), call.account());
                 Origin::Vault(self.vault.successor(&ask(call, &key, call.caller(), begun), held).await?)
             }
             Origin::Identity(..) => {
@@ -155,7 +162,9 @@ impl Tokens {
                     self.grants.refuse(&origin.key, held);
                 }
             }
-            Origin::Vault(held) => self.vault.refuse(&self.vault_key(call), held),
+            Origin::Vault(held) => {
+                self.vault.refuse(&self.vault_key(call.caller().subject(), call.provider(), call.account()), held)
+            }
             Origin::Identity(record, account) => self.users.refuse(call.caller().subject(), record, *account),
         }
     }
@@ -196,7 +205,7 @@ impl Tokens {
     }
 
     async fn in_vault(&self, call: &Call, begun: Instant) -> Get {
-        let key = self.vault_key(call);
+        let key = self.vault_key(call.caller().subject(), call.provider(), call.account());
         let found = self.vault.token(&ask(call, &key, call.caller(), begun)).await;
         self.worlds.learn(call.provider().connection(), found.as_ref(), self.clock.now());
         let (held, outcome) = found?;
@@ -204,12 +213,12 @@ impl Tokens {
     }
 
     /// What Token Vault is asked for. Of an account's name it knows the part that the provider gave.
-    fn vault_key(&self, call: &Call) -> Arc<Key> {
-        let account = call.account().map(|account| account.split_once('|').map_or(account, |(_, id)| id));
+    fn vault_key(&self, subject: &Arc<str>, provider: &Provider, account: Option<&str>) -> Arc<Key> {
+        let account = account.map(|account| account.split_once('|').map_or(account, |(_, id)| id));
         Arc::new(Key {
             tenant: Arc::clone(&self.domain),
-            subject: Arc::clone(call.caller().subject()),
-            connection: Arc::clone(call.provider().connection()),
+            subject: Arc::clone(subject),
+            connection: Arc::clone(provider.connection()),
             account: account.map_or_else(|| Arc::clone(&self.any), Arc::from),
             audience: Arc::clone(&self.any),
         })
@@ -218,11 +227,12 @@ impl Tokens {
 
 /// Which of the caller's accounts `call` means.
 fn wanted(call: &Call) -> Wanted<'_> {
-    Wanted {
-        connection: call.provider().connection(),
-        account: call.account(),
-        is_renewed: call.provider().is_renewed(),
-    }
+    account_at(call.provider(), call.account())
+}
+
+/// Which of a user's accounts `provider` is called with, where this one was named.
+fn account_at<'call>(provider: &'call Provider, account: Option<&'call str>) -> Wanted<'call> {
+    Wanted { connection: provider.connection(), account, is_renewed: provider.is_renewed() }
 }
 
 /// What `call` asks of a keeper.

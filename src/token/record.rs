@@ -172,6 +172,24 @@ impl Record {
         }
     }
 
+    /// The account of that number, as its provider names it.
+    pub(super) fn account(&self, index: usize) -> Option<&str> {
+        self.accounts.get(index).map(|account| &*account.id)
+    }
+
+    /// The latest time at which the token of that account can still live, if the identity tells.
+    pub(super) fn expires(&self, index: usize) -> Option<Timestamp> {
+        match &self.accounts.get(index)?.held {
+            Held::Token { expires, .. } => *expires,
+            Held::Unusable | Held::OAuth1 | Held::None => None,
+        }
+    }
+
+    /// How many accounts the user has at a connection.
+    pub(super) fn count_at(&self, connection: &str) -> usize {
+        self.accounts.iter().filter(|account| *account.connection == *connection).count()
+    }
+
     /// What a grant of that account for `audience` begins with, if such are renewed here.
     pub(super) fn origin(&self, index: usize, audience: &str) -> Option<&Origin> {
         self.accounts.get(index)?.origins.iter().find(|origin| *origin.key.audience == *audience)

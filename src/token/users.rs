@@ -130,6 +130,14 @@ impl Users {
         }
     }
 
+    /// The same for whoever is content with what was read at `since` or later.
+    pub(super) async fn look_since(&self, subject: &Arc<str>, since: Instant) -> Option<Arc<Record>> {
+        match self.records.get(subject).filter(|record| record.read.start >= since) {
+            Some(record) => Some(record),
+            None => self.look(subject).await,
+        }
+    }
+
     /// Takes note that the provider refused the account's token: the next call looks for a newer one.
     pub(super) fn refuse(&self, subject: &Arc<str>, record: &Record, account: usize) {
         let Some(refused) = record.value(account) else { return };

@@ -2,6 +2,8 @@
 
 // `cfg(test)` on each: without it clippy does not take the helpers of these modules for tests.
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod audiences;
