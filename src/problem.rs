@@ -26,6 +26,7 @@ pub struct Pages {
     public_url: String,
     audience: String,
     issuers: Vec<String>,
+    login_client_id: Option<String>,
     connects: HashMap<String, Connect>,
 }
 
@@ -34,7 +35,8 @@ impl Pages {
     #[must_use]
     pub fn new(config: &Config, public_url: String) -> Self {
         let (audience, issuers) = (config.auth0.audience.clone(), config.auth0.issuers.clone());
-        Self { public_url, audience, issuers, connects: Connect::of_each(config) }
+        let login_client_id = config.login.client_id.clone();
+        Self { public_url, audience, issuers, login_client_id, connects: Connect::of_each(config) }
     }
 
     /// The answer to a request that failed.
@@ -129,14 +131,19 @@ impl Pages {
         Ok(document("text/plain; charset=utf-8", page))
     }
 
-    /// RFC 9728 §2: what we are, who issues our tokens, how they are presented.
+    /// RFC 9728 §2: what we are, who issues our tokens, how they are presented. Members of our own are allowed: the last one
+    /// is for `idp-proxy login`.
     fn resource(&self) -> Value {
-        json!({
+        let mut resource = json!({
             "resource": self.audience,
             "authorization_servers": self.issuers,
             "bearer_methods_supported": ["header"],
             "resource_documentation": format!("{}{PROBLEMS}missing_token", self.public_url),
-        })
+        });
+        if let (Value::Object(members), Some(client_id)) = (&mut resource, &self.login_client_id) {
+            members.insert("idp_proxy_login_client_id".into(), client_id.clone().into());
+        }
+        resource
     }
 }
 

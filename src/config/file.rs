@@ -19,7 +19,7 @@ use super::store::store;
 use super::syntax::split_off_faults;
 use super::tls::tls;
 use super::value::{Invalid, boolean, count, not_empty, positive, socket_address, text, token};
-use super::{Auth0, ClientCredential, Config, Cors, Limits, LogFormat, Server, Telemetry, VaultClient, url};
+use super::{Auth0, ClientCredential, Config, Cors, Limits, LogFormat, Login, Server, Telemetry, VaultClient, url};
 
 impl Config {
     /// Reads the file at `path`. Variables that it names are looked up in `env`; paths that it names start at its own
@@ -81,6 +81,7 @@ fn config(mut root: Table<'_, '_>) -> Option<Config> {
     let providers = providers(root.required_table("providers", &provider::example()), &own_place(&server), has_store);
     let cors = cors(root.table("cors"));
     let connect = application(root.table("connect"));
+    let login = login(root.table("login"));
     let limits = limits(root.table("limits"));
     let telemetry = telemetry(root.table("telemetry"));
     root.refuse_rest();
@@ -91,6 +92,7 @@ fn config(mut root: Table<'_, '_>) -> Option<Config> {
         providers,
         cors,
         connect,
+        login,
         limits,
         telemetry,
         files: Vec::<PathBuf>::new(),
@@ -186,6 +188,12 @@ fn cors(mut table: Table<'_, '_>) -> Cors {
     let cors = Cors { origins: table.list("origins", text(url::origin)).unwrap_or_default() };
     table.refuse_rest();
     cors
+}
+
+fn login(mut table: Table<'_, '_>) -> Login {
+    let login = Login { client_id: table.optional("client_id", text(not_empty)) };
+    table.refuse_rest();
+    login
 }
 
 fn limits(mut table: Table<'_, '_>) -> Limits {

@@ -24,6 +24,7 @@ mod header;
 mod mask;
 mod nearest;
 mod params;
+mod place;
 mod preset;
 mod provider;
 mod reader;
@@ -45,6 +46,7 @@ pub use expired_when::{ExpiredWhen, HeaderTest, JsonTest, JsonValue, Means, Want
 pub use fault::Faults;
 pub use file::known_keys;
 pub use nearest::nearest;
+pub use place::{is_protected_url, proxy_url};
 pub use preset::{Preset, presets};
 use rule::Rule;
 pub use schema::schema;
@@ -65,6 +67,8 @@ pub struct Config {
     pub cors: Cors,
     /// The application that users are sent to sign in to, if one is named.
     pub connect: Option<Application>,
+    /// What people who log in at a shell are told.
+    pub login: Login,
     /// Every limit.
     pub limits: Limits,
     /// What is written down.
@@ -389,6 +393,13 @@ pub struct Limits {
     pub drain: Duration,
     /// Users' tokens held in memory.
     pub tokens: usize,
+}
+
+/// `[login]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The native application by which `idp-proxy login` logs people in.
+    pub client_id: Option<String>,
 }
 
 /// `[telemetry]`.

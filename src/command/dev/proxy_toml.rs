@@ -13,7 +13,8 @@ impl World {
         let mut text = format!(
             "[server]\nlisten = {}\nadmin_listen = \"127.0.0.1:0\"\n\n\
              [store]\nurl = {}\nkeys = [{}]\n\n\
-             [auth0]\ndomain = {}\naudience = {}\nclient_id = {}\nclient_secret = {}\nbase_url = {}\n",
+             [auth0]\ndomain = {}\naudience = {}\nclient_id = {}\nclient_secret = {}\nbase_url = {}\n\n\
+             [login]\nclient_id = {}\n",
             quoted(listen),
             quoted(store),
             quoted(key),
@@ -22,6 +23,7 @@ impl World {
             quoted(&settings.client_id),
             quoted(&settings.client_secret),
             quoted(self.tenant.base_url()),
+            quoted(&settings.login_client_id),
         );
         for (provider, connection) in self.providers() {
             let name = &provider.settings().name;
@@ -65,6 +67,7 @@ mod tests {
         assert_eq!(table["server"]["listen"].as_str(), Some("127.0.0.1:8080"));
         assert_eq!(table["auth0"]["base_url"].as_str(), Some(world.tenant.base_url()));
         assert_eq!(table["auth0"]["client_secret"].as_str(), Some(world.tenant.settings().client_secret.as_str()));
+        assert_eq!(table["login"]["client_id"].as_str(), Some(&*world.tenant.settings().login_client_id));
         assert_eq!(table["store"]["url"].as_str(), Some("sqlite:/tmp/a.db"));
         assert_eq!(table["providers"]["bitbucket"]["rotates"].as_bool(), Some(true));
         assert_eq!(table["providers"]["github"].get("token_url"), None);
