@@ -13,6 +13,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     (
         "",
         "idp-proxy dev                         try everything on this machine, no account needed
+idp-proxy login                       log in to it, to call providers from this shell
+idp-proxy curl github /user           call GitHub through it
 idp-proxy check                       find every fault in proxy.toml
 idp-proxy providers github            show what is known of GitHub
 idp-proxy serve --config proxy.toml   run the proxy",
@@ -40,6 +42,19 @@ idp-proxy store forget --connection bitbucket",
     ("store rekey", "idp-proxy store rekey --config proxy.toml"),
     ("check", "idp-proxy check\nidp-proxy check --config /etc/idp-proxy/proxy.toml --json"),
     (
+        "login",
+        "idp-proxy login                                    at the proxy of this folder's proxy.toml, or a local one
+idp-proxy login --proxy https://proxy.example.com --device",
+    ),
+    ("logout", "idp-proxy logout\nidp-proxy logout --all"),
+    ("token", "curl -H \"Authorization: Bearer $(idp-proxy token)\" http://127.0.0.1:8080/connections"),
+    (
+        "curl",
+        "idp-proxy curl github /user
+idp-proxy curl github /repos/acme/tools/issues -- -s -d @issue.json",
+    ),
+    ("curlrc", "idp-proxy curlrc | curl -K - http://127.0.0.1:8080/proxy/github/user"),
+    (
         "completions",
         "source <(idp-proxy completions bash)                                        in ~/.bashrc
 source <(idp-proxy completions zsh)                                         in ~/.zshrc, after compinit
@@ -50,8 +65,13 @@ idp-proxy completions fish > ~/.config/fish/completions/idp-proxy.fish      once
 ];
 
 /// What a process's exit code means.
-pub(super) const EXIT_CODES: [(u8, &str); 3] =
-    [(0, "done"), (1, "failed while running"), (2, "bad usage or configuration")];
+pub(super) const EXIT_CODES: [(u8, &str); 5] = [
+    (0, "done"),
+    (1, "failed while running"),
+    (2, "bad usage or configuration"),
+    (4, "login needed"),
+    (5, "proxy, tenant or provider out of reach"),
+];
 
 /// The command line as it is parsed and shown.
 pub(super) fn command_line() -> Command {

@@ -12,14 +12,20 @@ use crate::tls;
 
 pub mod check;
 mod completions;
+mod curl;
+mod curlrc;
 pub mod dev;
 mod help;
+mod login;
+mod logout;
 mod manual;
 mod process;
 mod providers;
 mod schema;
 mod serve;
+mod session;
 mod store;
+mod token;
 mod watched;
 
 /// Calls GitHub, Google, Microsoft or any OAuth 2.0 API for the holder of an Auth0 access token.
@@ -73,6 +79,16 @@ enum Command {
         #[command(subcommand)]
         action: store::Action,
     },
+    /// Log in to a proxy, in a browser
+    Login(login::Options),
+    /// End a session
+    Logout(logout::Options),
+    /// Print an access token for the proxy, renewed if need be
+    Token(token::Options),
+    /// Call a provider with the real curl: idp-proxy curl github /user -- --silent --include
+    Curl(curl::Options),
+    /// Print a configuration for `curl -K -` that holds the token
+    Curlrc(curlrc::Options),
     /// Find every fault in the configuration, without starting
     Check {
         /// The configuration
@@ -104,6 +120,10 @@ pub enum Exit {
     Failed,
     /// The usage or the configuration is bad.
     Misused,
+    /// Nobody is logged in.
+    LoginNeeded,
+    /// The proxy, the tenant or a provider is out of reach.
+    OutOfReach,
 }
 
 impl Exit {
@@ -114,6 +134,8 @@ impl Exit {
             Self::Done => 0,
             Self::Failed => 1,
             Self::Misused => 2,
+            Self::LoginNeeded => 4,
+            Self::OutOfReach => 5,
         }
     }
 }
@@ -131,6 +153,11 @@ pub fn main() -> ExitCode {
         }
         Command::Providers { name, json } => providers::run(name.as_deref(), json, &mut io::stdout()),
         Command::Store { action } => store::run(action, &ProcessEnv),
+        Command::Login(options) => login::run(&options, &ProcessEnv),
+        Command::Logout(options) => logout::run(&options, &ProcessEnv),
+        Command::Token(options) => token::run(&options, &ProcessEnv),
+        Command::Curl(options) => curl::run(&options, &ProcessEnv),
+        Command::Curlrc(options) => curlrc::run(&options, &ProcessEnv),
         Command::Check { config, json } => {
             let color = io::stdout().is_terminal() && ProcessEnv.allows_color();
             check::run(&config, json, &ProcessEnv, &mut io::stdout(), color)

@@ -14,10 +14,16 @@ use crate::telemetry::metrics::Metrics;
 
 /// Keeps secrets out of core dumps and out of reach of a debugger, and allows as many descriptors as the system does.
 pub(super) fn harden() {
-    // Neither is vital: a container may forbid both.
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    shield();
+    // Not vital: a container may forbid it.
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// Keeps secrets out of core dumps and out of reach of a debugger.
+pub(super) fn shield() {
+    // Not vital either.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// A runtime with that many worker threads; 0 is one per core.
