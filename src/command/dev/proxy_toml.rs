@@ -23,7 +23,7 @@ impl World {
             quoted(&settings.client_id),
             quoted(&settings.client_secret),
             quoted(self.tenant.base_url()),
-            quoted(&settings.login_client_id),
+            quoted(&settings.native.client_id),
         );
         for (provider, connection) in self.providers() {
             let name = &provider.settings().name;
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(table["server"]["listen"].as_str(), Some("127.0.0.1:8080"));
         assert_eq!(table["auth0"]["base_url"].as_str(), Some(world.tenant.base_url()));
         assert_eq!(table["auth0"]["client_secret"].as_str(), Some(world.tenant.settings().client_secret.as_str()));
-        assert_eq!(table["login"]["client_id"].as_str(), Some(&*world.tenant.settings().login_client_id));
+        assert_eq!(table["login"]["client_id"].as_str(), Some(&*world.tenant.settings().native.client_id));
         assert_eq!(table["store"]["url"].as_str(), Some("sqlite:/tmp/a.db"));
         assert_eq!(table["providers"]["bitbucket"]["rotates"].as_bool(), Some(true));
         assert_eq!(table["providers"]["github"].get("token_url"), None);

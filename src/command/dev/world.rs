@@ -95,8 +95,7 @@ impl World {
             clock,
         };
         for (provider, connection) in world.providers() {
-            world.tenant.register(connection, provider.issuer());
-            world.tenant.renew_by(connection, provider.renewer());
+            world.tenant.put_behind(connection, provider);
         }
         if settings.vault {
             world.tenant.set_purpose(GOOGLE, Purpose::Both);

@@ -33,10 +33,23 @@ pub enum Behaviour {
 pub enum RefreshToken {
     /// Every time.
     Always,
-    /// At an account's first sign-in only, as Google does it.
+    /// When the account's owner consents: at the first sign-in, and when consent is asked for anew, as Google does it.
     Once,
+    /// The same, where the sign-in asks for offline access: Google behind a connection that does not do so by itself.
+    OnceIfAsked,
     /// Never: the access token expires for good.
     Never,
+}
+
+/// What a sign-in asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Scopes at the provider, on top of those that the connection asks for by itself.
+    pub scopes: Vec<String>,
+    /// A refresh token.
+    pub offline: bool,
+    /// Whether the account's owner is to consent anew.
+    pub consent: bool,
 }
 
 /// What a sign-in or a renewal yields.
@@ -81,6 +94,9 @@ struct Refresh {
 struct Family {
     account: String,
     revoked: bool,
+    /// Those asked for at the sign-in.
+    #[serde(default)]
+    scopes: Vec<String>,
 }
 
 impl Ledger {
@@ -102,15 +118,19 @@ impl Ledger {
         Self { behaviour, ..self }
     }
 
-    pub(super) fn issue(&mut self, account: &str, now: Timestamp) -> Issued {
+    pub(super) fn issue(&mut self, account: &str, asked: &Asked, now: Timestamp) -> Issued {
         let family = self.families.len();
-        self.families.push(Family { account: account.to_owned(), revoked: false });
-        let first = self.given.insert(account.to_owned());
+        self.families.push(Family { account: account.to_owned(), revoked: false, scopes: asked.scopes.clone() });
+        let consents = asked.consent || !self.given.contains(account);
         let with_refresh = match self.behaviour {
             Behaviour::ForEver | Behaviour::Expires { refresh_token: RefreshToken::Never, .. } => false,
-            Behaviour::Expires { refresh_token: RefreshToken::Once, .. } => first,
+            Behaviour::Expires { refresh_token: RefreshToken::Once, .. } => consents,
+            Behaviour::Expires { refresh_token: RefreshToken::OnceIfAsked, .. } => consents && asked.offline,
             Behaviour::Expires { refresh_token: RefreshToken::Always, .. } | Behaviour::Rotates { .. } => true,
         };
+        if with_refresh {
+            self.given.insert(account.to_owned());
+        }
         self.mint(family, with_refresh, now)
     }
 
@@ -151,10 +171,18 @@ impl Ledger {
 
     /// Whose live access token that is.
     pub(super) fn account(&self, access_token: &str, now: Timestamp) -> Option<&str> {
+        self.live(access_token, now).map(|family| family.account.as_str())
+    }
+
+    /// Which scopes were asked for when that live access token's sign-in was.
+    pub(super) fn scopes(&self, access_token: &str, now: Timestamp) -> Option<&[String]> {
+        self.live(access_token, now).map(|family| family.scopes.as_slice())
+    }
+
+    fn live(&self, access_token: &str, now: Timestamp) -> Option<&Family> {
         let access = self.access.get(access_token)?;
         let alive = access.expires.is_none_or(|expires| now < expires);
-        let family = self.families.get(access.family).filter(|family| alive && !family.revoked)?;
-        Some(&family.account)
+        self.families.get(access.family).filter(|family| alive && !family.revoked)
     }
 
     pub(super) fn kill(&mut self, access_token: &str) {
@@ -187,7 +215,7 @@ mod tests {
     #[test]
     fn a_token_that_lives_for_ever_has_neither_expiry_nor_refresh_token() {
         let mut ledger = ledger(Behaviour::ForEver);
-        let issued = ledger.issue("a", NOW);
+        let issued = ledger.issue("a", &Asked::default(), NOW);
         assert_eq!((&issued.refresh_token, issued.expires_in), (&None, None));
         assert_eq!(ledger.account(&issued.access_token, NOW.plus(LIFE * 1_000_000)), Some("a"));
     }
@@ -195,7 +223,7 @@ mod tests {
     #[test]
     fn an_access_token_dies_at_its_expiry_and_a_kept_refresh_token_renews_it_again_and_again() {
         let mut ledger = ledger(Behaviour::Expires { life: LIFE, refresh_token: RefreshToken::Always });
-        let issued = ledger.issue("a", NOW);
+        let issued = ledger.issue("a", &Asked::default(), NOW);
         assert_eq!(ledger.account(&issued.access_token, NOW.plus(LIFE / 2)), Some("a"));
         assert_eq!(ledger.account(&issued.access_token, NOW.plus(LIFE)), None);
         let refresh_token = issued.refresh_token.unwrap();
@@ -209,7 +237,7 @@ mod tests {
     #[test]
     fn a_superseded_refresh_token_that_comes_again_ends_the_whole_family() {
         let mut ledger = ledger(Behaviour::Rotates { life: LIFE });
-        let (first, other) = (ledger.issue("a", NOW), ledger.issue("a", NOW));
+        let (first, other) = (ledger.issue("a", &Asked::default(), NOW), ledger.issue("a", &Asked::default(), NOW));
         let old = first.refresh_token.unwrap();
         let second = ledger.renew(&old, NOW).unwrap();
         assert_eq!(ledger.account(&second.access_token, NOW), Some("a"));
@@ -223,19 +251,19 @@ mod tests {
     #[test]
     fn a_refresh_token_given_once_is_given_again_only_after_the_account_was_revoked() {
         let mut ledger = ledger(Behaviour::Expires { life: LIFE, refresh_token: RefreshToken::Once });
-        let first = ledger.issue("a", NOW);
+        let first = ledger.issue("a", &Asked::default(), NOW);
         assert!(first.refresh_token.is_some());
-        assert!(ledger.issue("a", NOW).refresh_token.is_none());
+        assert!(ledger.issue("a", &Asked::default(), NOW).refresh_token.is_none());
         ledger.revoke_account("a");
         assert_eq!(ledger.account(&first.access_token, NOW), None);
         assert_eq!(ledger.renew(&first.refresh_token.unwrap(), NOW), None);
-        assert!(ledger.issue("a", NOW).refresh_token.is_some());
+        assert!(ledger.issue("a", &Asked::default(), NOW).refresh_token.is_some());
     }
 
     #[test]
     fn a_ledger_that_was_kept_remembers_what_is_spent() {
         let mut ledger = ledger(Behaviour::Rotates { life: LIFE });
-        let old = ledger.issue("a", NOW).refresh_token.unwrap();
+        let old = ledger.issue("a", &Asked::default(), NOW).refresh_token.unwrap();
         let renewed = ledger.renew(&old, NOW).unwrap();
         let mut again: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
         assert_eq!(again.account(&renewed.access_token, NOW), Some("a"));

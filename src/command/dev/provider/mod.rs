@@ -22,7 +22,7 @@ mod stream;
 mod token;
 
 pub use dialect::Dialect;
-pub use ledger::{Behaviour, Issued, RefreshToken};
+pub use ledger::{Asked, Behaviour, Issued, RefreshToken};
 pub use settings::ProviderSettings;
 
 /// The provider's two sides, as faults and counters tell them apart.
@@ -106,13 +106,19 @@ impl Provider {
     /// New tokens for an account, as at a sign-in.
     #[must_use]
     pub fn issue(&self, account: &str) -> Issued {
-        self.shared.issue(account)
+        self.shared.issue(account, &Asked::default())
     }
 
     /// What [`Provider::issue`] does, detached from this handle: for a tenant's `register`.
     pub fn issuer(&self) -> impl Fn(&str) -> Issued + Send + Sync + use<> {
+        let sign_in = self.sign_ins();
+        move |account| sign_in(account, &Asked::default())
+    }
+
+    /// The same for sign-ins that ask for something.
+    pub fn sign_ins(&self) -> impl Fn(&str, &Asked) -> Issued + Send + Sync + use<> {
         let shared = Arc::clone(&self.shared);
-        move |account| shared.issue(account)
+        move |account, asked| shared.issue(account, asked)
     }
 
     /// What the token endpoint does with a refresh token, detached from this handle and without HTTP: for a tenant's
@@ -126,6 +132,12 @@ impl Provider {
     #[must_use]
     pub fn is_live(&self, access_token: &str) -> bool {
         lock(&self.shared.ledger).account(access_token, self.shared.clock.now()).is_some()
+    }
+
+    /// The scopes that the sign-in asked for which this live access token comes from.
+    #[must_use]
+    pub fn scopes(&self, access_token: &str) -> Option<Vec<String>> {
+        lock(&self.shared.ledger).scopes(access_token, self.shared.clock.now()).map(<[String]>::to_vec)
     }
 
     /// Ends one access token before its time; its refresh token lives on.
@@ -187,8 +199,8 @@ impl Provider {
 }
 
 impl Shared {
-    fn issue(&self, account: &str) -> Issued {
-        self.change(|ledger| ledger.issue(account, self.clock.now()))
+    fn issue(&self, account: &str, asked: &Asked) -> Issued {
+        self.change(|ledger| ledger.issue(account, asked, self.clock.now()))
     }
 
     /// `None` is `invalid_grant`.

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use hyper::body::Incoming;
 use hyper::http::{Request, Response, StatusCode};
 
+use super::page::{self, escape};
 use super::{Shared, lock};
-use crate::command::dev::answer::{Parameters, collect, html};
+use crate::command::dev::answer::{Parameters, collect};
 use crate::command::dev::http::Body;
 
 /// The page; `query` may carry the user code.
@@ -48,10 +49,5 @@ pub(super) async fn submit(tenant: &Shared, request: Request<Incoming>) -> Respo
 }
 
 fn document(status: StatusCode, body: &str) -> Response<Body> {
-    let head = r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>Device activation</title>"#;
-    html(status, format!("{head}\n<h1>Simulated Auth0</h1>\n{body}\n</html>\n"))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    page::page(status, "Device activation", body, None)
 }

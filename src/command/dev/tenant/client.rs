@@ -8,6 +8,7 @@ use hyper::http::header::AUTHORIZATION;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
+use super::application::Application;
 use super::settings::TenantSettings;
 use super::wire::OauthError;
 use super::{Shared, lock};
@@ -26,14 +27,14 @@ const ASSERTION_LEEWAY: u64 = 10;
 pub(super) type Assertions = HashMap<String, u64>;
 
 /// An application that the tenant knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Client {
     /// The proxy's own, confidential.
     Machine,
     /// The Custom API Client for Token Vault, where it is one of its own; confidential.
     Vault,
-    /// The one people log in with, public.
-    Login,
+    /// A public one, which people sign in with.
+    Public(Application),
 }
 
 /// Finds out which application asks, and whether it really is that one.
@@ -67,8 +68,10 @@ pub(super) fn authenticate(
             }
             check_assertion(tenant, &settings, assertion).map(|()| Client::Machine)
         }
-        (None, None, None) if client_id == Some(&settings.login_client_id) => Ok(Client::Login),
-        (None, None, None) => Err(OauthError::unauthorized()),
+        (None, None, None) => {
+            let application = client_id.and_then(|id| settings.application(id)).cloned();
+            application.map(Client::Public).ok_or_else(OauthError::unauthorized)
+        }
         // RFC 6749 §2.3: no more than one method in a request.
         _ => Err(OauthError::bad_request("More than one client authentication method")),
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::vault::Vaulted;
-use super::{Tenant, lock};
-use crate::command::dev::provider::Issued;
+use super::{Identity, Shared, Tenant, User, lock};
+use crate::command::dev::encoding::random_of;
+use crate::command::dev::provider::{Asked, Issued, Provider};
 
 /// What a connection is for; the dashboard calls it so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub enum Purpose {
 }
 
 /// What a connection's provider gives at a sign-in, by the account's id there.
-type Issue = Arc<dyn Fn(&str) -> Issued + Send + Sync>;
+type Issue = Arc<dyn Fn(&str, &Asked) -> Issued + Send + Sync>;
 
 /// What it gives for a refresh token; `None` once that is worth nothing.
 type Renew = Arc<dyn Fn(&str) -> Option<Issued> + Send + Sync>;
@@ -37,12 +38,61 @@ impl Connection {
     pub(super) fn has_vault(&self) -> bool {
         matches!(self.purpose, Purpose::ConnectedAccounts | Purpose::Both)
     }
+
+    /// Whether people sign in through it.
+    pub(super) fn has_sign_in(&self) -> bool {
+        matches!(self.purpose, Purpose::Authentication | Purpose::Both)
+    }
+}
+
+impl Shared {
+    /// The user signs in, through `connection` if through any: new tokens, if a provider is registered there, and a new
+    /// `last_login`. False when there is no such user or identity.
+    pub(super) fn sign_in(&self, sub: &str, connection: Option<&str>, asked: &Asked) -> bool {
+        let signed_in = lock(&self.users).get_mut(sub).and_then(|user| {
+            if let Some(name) = connection {
+                let Connection { purpose, issue, .. } = self.connection(name);
+                let identity = user.identity_mut(name)?;
+                match (issue, purpose) {
+                    (_, Purpose::ConnectedAccounts) => identity.put(None),
+                    (Some(issue), Purpose::Authentication | Purpose::Both) => {
+                        let issued = issue(&identity.user_id.to_string(), asked);
+                        identity.put(Some(issued));
+                    }
+                    (None, Purpose::Authentication | Purpose::Both) => {}
+                }
+            }
+            user.last_login = Some(self.clock.now());
+            user.logins_count += 1;
+            Some(())
+        });
+        self.keep();
+        signed_in.is_some()
+    }
+
+    /// The user that a first sign-in with a new account at `connection` makes.
+    pub(super) fn user_of_new_account(&self, connection: &str) -> User {
+        let account = random_of(12, b"123456789");
+        User::new(&format!("{connection}|{account}")).with(Identity::new(connection, account.as_str()))
+    }
+
+    fn connection(&self, name: &str) -> Connection {
+        lock(&self.connections).get(name).cloned().unwrap_or_default()
+    }
 }
 
 impl Tenant {
     /// From now on a sign-in at `connection` obtains its tokens from `issue`, which is given the account's id there.
     pub fn register(&self, connection: &str, issue: impl Fn(&str) -> Issued + Send + Sync + 'static) {
+        let issue = move |account: &str, _: &Asked| issue(account);
         self.with_connection(connection, |connection| connection.issue = Some(Arc::new(issue)));
+    }
+
+    /// From now on `provider` is behind `connection`, for sign-ins and for the vault.
+    pub fn put_behind(&self, connection: &str, provider: &Provider) {
+        let sign_in = provider.sign_ins();
+        self.with_connection(connection, |connection| connection.issue = Some(Arc::new(sign_in)));
+        self.renew_by(connection, provider.renewer());
     }
 
     /// From now on the vault renews tokens of `connection` by `renew`, which is given the refresh token.
@@ -65,43 +115,25 @@ impl Tenant {
     /// The user signs in through `connection`: new tokens, if a provider is registered there, and a new `last_login`.
     /// False when there is no such user or identity.
     pub fn sign_in(&self, sub: &str, connection: &str) -> bool {
-        let Connection { purpose, issue, .. } = self.connection(connection);
-        let now = self.shared.clock.now();
-        let signed_in = self.with_user(sub, |user| {
-            let identity = user.identity_mut(connection)?;
-            match (issue, purpose) {
-                (_, Purpose::ConnectedAccounts) => identity.put(None),
-                (Some(issue), Purpose::Authentication | Purpose::Both) => {
-                    let issued = issue(&identity.user_id.to_string());
-                    identity.put(Some(issued));
-                }
-                (None, Purpose::Authentication | Purpose::Both) => {}
-            }
-            user.last_login = Some(now);
-            user.logins_count += 1;
-            Some(())
-        });
-        signed_in.flatten().is_some()
+        self.shared.sign_in(sub, Some(connection), &Asked::default())
     }
 
     /// The user connects an account at `connection` for Token Vault (the Connected Accounts flow): the vault holds its
     /// tokens from now on, in place of those it held of that account. False when there is no such user, no provider
     /// registered, or the connection is not for it.
     pub fn connect(&self, sub: &str, connection: &str, account: &str) -> bool {
-        let held = self.connection(connection);
+        let held = self.shared.connection(connection);
         let Some(issue) = held.issue.as_ref().filter(|_| held.has_vault()) else {
             return false;
         };
         let now = self.shared.clock.now();
         let connected = self.with_user(sub, |user| {
             user.vault.retain(|vaulted| !vaulted.is_of(connection, Some(account)));
-            user.vault.push(Vaulted::issued(connection, account, issue(account), now));
+            // The flow always asks for what outlives the visit.
+            let asked = Asked { offline: true, consent: true, ..Asked::default() };
+            user.vault.push(Vaulted::issued(connection, account, issue(account, &asked), now));
         });
         connected.is_some()
-    }
-
-    fn connection(&self, name: &str) -> Connection {
-        lock(&self.shared.connections).get(name).cloned().unwrap_or_default()
     }
 
     fn with_connection(&self, name: &str, change: impl FnOnce(&mut Connection)) {

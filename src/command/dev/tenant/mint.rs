@@ -10,7 +10,7 @@ use super::{Shared, lock};
 use crate::command::dev::encoding::{base64url, random, random_alphanumeric, random_url_safe};
 
 /// Life of access tokens for an API, in seconds: Auth0's default.
-const ACCESS_TOKEN_LIFE: i64 = 86_400;
+pub(super) const ACCESS_TOKEN_LIFE: u64 = 86_400;
 
 /// Life of ID tokens, in seconds: Auth0's default.
 const ID_TOKEN_LIFE: i64 = 36_000;
@@ -30,13 +30,13 @@ impl TokenBuilder {
     pub(super) fn access_token(tenant: &Arc<Shared>, sub: &str) -> Self {
         let (audience, client_id) = {
             let settings = lock(&tenant.settings);
-            (settings.audience.clone(), settings.login_client_id.clone())
+            (settings.audience.clone(), settings.native.client_id.clone())
         };
         Self::bare(tenant, sub)
             .audience([audience, format!("{}userinfo", tenant.issuer())])
             .claim("azp", client_id)
             .scope("openid profile")
-            .expires_in(ACCESS_TOKEN_LIFE)
+            .expires_in(ACCESS_TOKEN_LIFE.cast_signed())
     }
 
     /// An access token of the client-credentials grant: nobody's.
@@ -49,7 +49,7 @@ impl TokenBuilder {
             .audience(audience)
             .claim("azp", client_id)
             .claim("gty", "client-credentials")
-            .expires_in(ACCESS_TOKEN_LIFE)
+            .expires_in(ACCESS_TOKEN_LIFE.cast_signed())
     }
 
     /// A token for the Management API.
@@ -58,9 +58,9 @@ impl TokenBuilder {
         Self::machine(tenant).audience(tenant.management_audience()).scope(scope).expires_in(life)
     }
 
-    /// An ID token: it names the login application, not an API.
+    /// An ID token: it names the native application, not an API.
     pub(super) fn id_token(tenant: &Arc<Shared>, sub: &str) -> Self {
-        let client_id = lock(&tenant.settings).login_client_id.clone();
+        let client_id = lock(&tenant.settings).native.client_id.clone();
         let name = lock(&tenant.users).get(sub).map(|user| user.name.clone());
         Self::bare(tenant, sub)
             .audience(client_id)
@@ -96,7 +96,7 @@ impl TokenBuilder {
     pub fn expires_in(self, seconds: i64) -> Self {
         let now = i64::try_from(self.tenant.clock.now().unix_seconds()).unwrap_or(i64::MAX);
         let expiry = now.saturating_add(seconds);
-        let issued = if seconds > 0 { now } else { expiry.saturating_sub(ACCESS_TOKEN_LIFE) };
+        let issued = if seconds > 0 { now } else { expiry.saturating_sub(ACCESS_TOKEN_LIFE.cast_signed()) };
         self.claim("iat", issued).claim("exp", expiry)
     }
 

@@ -16,21 +16,32 @@ use super::state::StateFile;
 use crate::clock::Clock;
 
 mod activate;
+mod application;
+mod authorize;
 mod client;
+mod code;
 mod connection;
+mod cors;
 mod device;
+mod grant;
 mod handle;
 mod keys;
 mod limit;
+mod logout;
 mod management;
 mod mint;
+mod page;
 mod pair;
+mod refresh;
+mod session;
 mod settings;
 mod token;
 mod user;
+mod userinfo;
 mod vault;
 mod wire;
 
+pub use application::Application;
 pub use connection::Purpose;
 pub use handle::Tenant;
 pub use keys::{Key, Signing};
@@ -58,9 +69,12 @@ pub enum Endpoint {
 
 /// What outlives the process of a tenant that has a file for it.
 #[derive(Serialize, Deserialize)]
-struct Kept<K, U> {
+struct Kept<K, U, R> {
     keys: K,
     users: U,
+    /// Auth0's own refresh tokens.
+    #[serde(default)]
+    refresh: R,
 }
 
 /// What the handle and the server see together.
@@ -73,6 +87,11 @@ struct Shared {
     connections: Mutex<HashMap<String, connection::Connection>>,
     bucket: Mutex<limit::Bucket>,
     devices: Mutex<device::Devices>,
+    sessions: Mutex<session::Sessions>,
+    transactions: Mutex<authorize::Transactions>,
+    codes: Mutex<code::Codes>,
+    refresh: Mutex<refresh::RefreshTokens>,
+    unreadable: Mutex<userinfo::Unreadable>,
     /// `jti`s of client assertions that have been used.
     assertions: Mutex<client::Assertions>,
     /// User ids asked for, in their order.
@@ -90,7 +109,9 @@ impl Shared {
     fn new(clock: Clock, base_url: String, settings: TenantSettings) -> io::Result<Self> {
         let kept_in = StateFile::at(settings.kept_in.clone());
         let kept = kept_in.load()?;
-        let Kept { keys, users } = kept.unwrap_or_else(|| Kept { keys: keys::Ring::new(), users: BTreeMap::new() });
+        let new =
+            || Kept { keys: keys::Ring::new(), users: BTreeMap::new(), refresh: refresh::RefreshTokens::default() };
+        let Kept { keys, users, refresh } = kept.unwrap_or_else(new);
         let tenant = Self {
             clock,
             base_url,
@@ -100,6 +121,11 @@ impl Shared {
             connections: Mutex::default(),
             bucket: Mutex::default(),
             devices: Mutex::default(),
+            sessions: Mutex::default(),
+            transactions: Mutex::default(),
+            codes: Mutex::default(),
+            refresh: Mutex::new(refresh),
+            unreadable: Mutex::default(),
             assertions: Mutex::default(),
             asked: Mutex::default(),
             faults: Faults::default(),
@@ -109,10 +135,10 @@ impl Shared {
         Ok(tenant)
     }
 
-    /// Keeps what has changed. Whoever changes keys or users calls this, their locks released.
+    /// Keeps what has changed. Whoever changes keys, users or refresh tokens calls this, their locks released.
     fn keep(&self) {
-        let (keys, users) = (lock(&self.keys), lock(&self.users));
-        self.kept.save(&Kept { keys: &*keys, users: &*users });
+        let (keys, users, refresh) = (lock(&self.keys), lock(&self.users), lock(&self.refresh));
+        self.kept.save(&Kept { keys: &*keys, users: &*users, refresh: &*refresh });
     }
 
     fn issuer(&self) -> String {
@@ -140,7 +166,22 @@ fn cacheable(body: &Value) -> Response<Body> {
     response
 }
 
+fn query<B>(request: &Request<B>) -> &str {
+    request.uri().query().unwrap_or_default()
+}
+
 async fn handle(tenant: Arc<Shared>, request: Request<Incoming>) -> Answer {
+    let caller = cors::caller(&tenant, &request);
+    if let Some(mut response) = cors::preflight(&request) {
+        cors::allow(&mut response, caller.as_deref(), true);
+        return Some(response);
+    }
+    let mut response = answer(tenant, request).await?;
+    cors::allow(&mut response, caller.as_deref(), false);
+    Some(response)
+}
+
+async fn answer(tenant: Arc<Shared>, request: Request<Incoming>) -> Answer {
     let faults = &tenant.faults;
     let (get, post) = (request.method() == Method::GET, request.method() == Method::POST);
     match request.uri().path() {
@@ -151,7 +192,14 @@ async fn handle(tenant: Arc<Shared>, request: Request<Incoming>) -> Answer {
         }
         "/oauth/token" if post => token::answer(&tenant, request).await,
         "/oauth/device/code" if post => faults.run(Endpoint::Device, token::device_code(&tenant, request)).await,
-        "/activate" if get => Some(activate::page(&tenant, request.uri().query().unwrap_or_default())),
+        "/authorize" if get => Some(authorize::answer(&tenant, request.headers(), query(&request))),
+        "/u/login" if get => Some(authorize::show(&tenant, query(&request))),
+        "/u/login" if post => Some(authorize::submit(&tenant, request).await),
+        "/v2/logout" if get => Some(logout::own(&tenant, request.headers(), query(&request))),
+        "/oidc/logout" if get => Some(logout::oidc(&tenant, request.headers(), query(&request))),
+        "/oauth/revoke" if post => Some(token::revoke(&tenant, request).await),
+        "/userinfo" if get || post => Some(userinfo::answer(&tenant, request.headers())),
+        "/activate" if get => Some(activate::page(&tenant, query(&request))),
         "/activate" if post => Some(activate::submit(&tenant, request).await),
         path if path.starts_with("/api/v2/") => {
             faults.run(Endpoint::Users, async { management::answer(&tenant, &request) }).await

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jsonwebtoken::DecodingKey;
 
+use super::application::Application;
 use crate::command::dev::http::ANY_PORT;
 
 /// A tenant's settings. Every secret in them is made up and meant to be printed.
@@ -34,8 +35,14 @@ pub struct TenantSettings {
     /// The API that the Custom API Client is linked to: callers' tokens for it may be exchanged. `None`: no application
     /// may use the grant.
     pub vault_audience: Option<String>,
-    /// The application people log in with, a public one: `azp` of callers' tokens, and the one of the device flow.
-    pub login_client_id: String,
+    /// The application on people's machines: `azp` of callers' tokens.
+    pub native: Application,
+    /// The application in people's browsers.
+    pub spa: Application,
+    /// How long a refresh token of Auth0's own that was replaced may come again, in seconds: the rotation overlap.
+    pub refresh_leeway: u64,
+    /// How long one that nobody uses is good, in seconds.
+    pub refresh_idle_life: u64,
     /// The Management API's limit; `None` is so much that nobody meets it.
     pub rate_limit: Option<RateLimit>,
     /// Whether published keys carry `alg`; a tenant can switch it off.
@@ -60,7 +67,10 @@ impl Default for TenantSettings {
             scopes: vec!["read:users".to_owned(), "read:user_idp_tokens".to_owned()],
             vault_client: None,
             vault_audience: Some("https://idp-proxy.localhost/".to_owned()),
-            login_client_id: "demoLoginClient".to_owned(),
+            native: Application::native(),
+            spa: Application::single_page(),
+            refresh_leeway: 0,
+            refresh_idle_life: 2_592_000,
             rate_limit: None,
             key_set_alg: true,
             management_token_life: 86_400,

@@ -100,7 +100,7 @@ impl Vaulted {
 }
 
 /// Answers the exchange.
-pub(super) fn exchange(tenant: &Shared, client: Client, parameters: &Parameters) -> Result<Value, OauthError> {
+pub(super) fn exchange(tenant: &Shared, client: &Client, parameters: &Parameters) -> Result<Value, OauthError> {
     let audience = linked_audience(tenant, client)?;
     let required = |name: &str| {
         let missing = || OauthError::bad_request(format!("Missing required parameter: {name}"));
@@ -151,12 +151,12 @@ fn not_renewed() -> OauthError {
 }
 
 /// The API that the client is linked to. Only a Custom API Client may use the grant, and there is one.
-fn linked_audience(tenant: &Shared, client: Client) -> Result<String, OauthError> {
+fn linked_audience(tenant: &Shared, client: &Client) -> Result<String, OauthError> {
     let settings = lock(&tenant.settings);
     let is_custom_api_client = match client {
         Client::Vault => true,
         Client::Machine => settings.vault_client.is_none(),
-        Client::Login => false,
+        Client::Public(_) => false,
     };
     let audience = settings.vault_audience.clone().filter(|_| is_custom_api_client);
     audience.ok_or_else(|| OauthError::grant_not_allowed(GRANT))

@@ -96,7 +96,7 @@ impl OauthError {
     }
 }
 
-/// `/.well-known/openid-configuration` and its alias.
+/// `/.well-known/openid-configuration` and its alias. The real one lists more: this one says only what is true of it.
 pub(super) fn discovery(base_url: &str) -> Value {
     json!({
         "issuer": format!("{base_url}/"),
@@ -104,20 +104,25 @@ pub(super) fn discovery(base_url: &str) -> Value {
         "token_endpoint": format!("{base_url}/oauth/token"),
         "device_authorization_endpoint": format!("{base_url}/oauth/device/code"),
         "userinfo_endpoint": format!("{base_url}/userinfo"),
-        "mfa_challenge_endpoint": format!("{base_url}/mfa/challenge"),
         "jwks_uri": format!("{base_url}/.well-known/jwks.json"),
-        "registration_endpoint": format!("{base_url}/oidc/register"),
         "revocation_endpoint": format!("{base_url}/oauth/revoke"),
+        "end_session_endpoint": format!("{base_url}/oidc/logout"),
         "scopes_supported": ["openid", "profile", "offline_access", "email"],
-        "response_types_supported": ["code", "token", "id_token", "code token", "code id_token", "token id_token"],
-        "code_challenge_methods_supported": ["S256", "plain"],
-        "response_modes_supported": ["query", "fragment", "form_post"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": [
+            "authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code",
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "subject_types_supported": ["public"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
         "token_endpoint_auth_signing_alg_values_supported": ["RS256", "RS384", "PS256"],
-        "id_token_signing_alg_values_supported": ["HS256", "RS256", "PS256"],
-        "claims_supported": ["aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name", "sub"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "claims_supported": [
+            "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name", "nickname", "sid", "sub",
+        ],
         "request_uri_parameter_supported": false,
-        "request_parameter_supported": true,
+        "request_parameter_supported": false,
     })
 }

@@ -26,7 +26,7 @@ async fn a_token_is_what_a_login_with_openid_gets() {
     let settings = tenant.settings();
     assert_eq!(claims["aud"], json!([settings.audience, format!("{}userinfo", tenant.issuer())]));
     assert_eq!(claims["sub"], "github|583231");
-    assert_eq!(claims["azp"], json!(settings.login_client_id));
+    assert_eq!(claims["azp"], json!(settings.native.client_id));
     assert_eq!(claims["scope"], "openid profile");
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 86_400);
     assert_eq!(claims.get("permissions"), None);

@@ -91,7 +91,7 @@ async fn a_scope_that_was_not_granted_is_refused_and_one_not_asked_for_is_missin
 #[tokio::test]
 async fn grants_that_are_off_and_grants_that_do_not_exist_are_refused() {
     let tenant = tenant().await;
-    let (status, body) = tenant.token_said(json!({ "grant_type": "authorization_code" })).await;
+    let (status, body) = tenant.token_said(json!({ "grant_type": "authorization_code", "code": "x" })).await;
     assert_eq!((status, &body["error"]), (403, &json!("unauthorized_client")));
     let (status, body) = tenant.token_said(json!({ "grant_type": "magic" })).await;
     assert_eq!((status, &body["error"]), (400, &json!("unsupported_grant_type")));

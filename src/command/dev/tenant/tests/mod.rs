@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::command::dev::fault::Fault;
 
+mod browser;
 mod callers;
 mod clients;
 mod devices;
