@@ -41,6 +41,20 @@ pub enum RefreshToken {
     Never,
 }
 
+impl Behaviour {
+    /// Whether a refresh token comes without being asked for: at Google, where the connection does that by itself.
+    pub(in crate::command::dev) const fn renews_without_asking(self) -> bool {
+        match self {
+            Self::ForEver | Self::Expires { refresh_token: RefreshToken::Never | RefreshToken::OnceIfAsked, .. } => {
+                false
+            }
+            Self::Expires { refresh_token: RefreshToken::Always | RefreshToken::Once, .. } | Self::Rotates { .. } => {
+                true
+            }
+        }
+    }
+}
+
 /// What a sign-in asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value, json};
+
 use super::vault::Vaulted;
 use super::{Identity, Shared, Tenant, User, lock};
-use crate::command::dev::encoding::random_of;
-use crate::command::dev::provider::{Asked, Issued, Provider};
+use crate::command::dev::encoding::{random_alphanumeric, random_of};
+use crate::command::dev::provider::{Asked, Issued, Provider, ProviderSettings};
 
 /// What a connection is for; the dashboard calls it so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,15 +27,89 @@ type Issue = Arc<dyn Fn(&str, &Asked) -> Issued + Send + Sync>;
 /// What it gives for a refresh token; `None` once that is worth nothing.
 type Renew = Arc<dyn Fn(&str) -> Option<Issued> + Send + Sync>;
 
+/// How a connection is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionOptions {
+    /// The kind of provider; `identities[].provider`.
+    pub strategy: String,
+    /// The OAuth client at the provider. Empty: Auth0's developer keys are used.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// The scopes that every sign-in asks for.
+    pub scope: Vec<String>,
+    /// Whether every sign-in asks for a refresh token.
+    pub offline_access: bool,
+}
+
+impl ConnectionOptions {
+    /// With Auth0's developer keys.
+    #[must_use]
+    pub fn new(strategy: &str) -> Self {
+        Self {
+            strategy: strategy.to_owned(),
+            client_id: String::new(),
+            client_secret: String::new(),
+            scope: Vec::new(),
+            offline_access: false,
+        }
+    }
+
+    /// With a client of its own at `provider`.
+    #[must_use]
+    pub fn at(strategy: &str, provider: &ProviderSettings) -> Self {
+        Self {
+            client_id: provider.client_id.clone(),
+            client_secret: provider.client_secret.clone(),
+            // No other kind of connection has the switch.
+            offline_access: strategy == "google-oauth2" && provider.behaviour.renews_without_asking(),
+            ..Self::new(strategy)
+        }
+    }
+}
+
 /// One connection.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Connection {
     pub(super) purpose: Purpose,
     pub(super) renew: Option<Renew>,
+    id: String,
+    options: ConnectionOptions,
     issue: Option<Issue>,
 }
 
 impl Connection {
+    /// One named after its strategy.
+    fn new(name: &str) -> Self {
+        Self {
+            purpose: Purpose::default(),
+            renew: None,
+            id: format!("con_{}", random_alphanumeric(16)),
+            options: ConnectionOptions::new(name),
+            issue: None,
+        }
+    }
+
+    /// The record as the Management API sends it.
+    pub(super) fn to_json(&self, name: &str) -> Map<String, Value> {
+        let ConnectionOptions { strategy, client_id, client_secret, scope, offline_access } = &self.options;
+        let mut options = json!({ "client_id": client_id, "client_secret": client_secret, "scope": scope });
+        if let (true, Some(members)) = (*offline_access, options.as_object_mut()) {
+            members.insert("offline_access".to_owned(), json!(true));
+        }
+        let members = [
+            ("id", json!(self.id)),
+            ("name", json!(name)),
+            ("strategy", json!(strategy)),
+            ("options", options),
+            ("realms", json!([name])),
+            ("is_domain_connection", json!(false)),
+            ("authentication", json!({ "active": self.has_sign_in() })),
+            ("connected_accounts", json!({ "active": self.has_vault() })),
+        ];
+        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// Whether Token Vault serves it.
     pub(super) fn has_vault(&self) -> bool {
         matches!(self.purpose, Purpose::ConnectedAccounts | Purpose::Both)
@@ -73,11 +149,15 @@ impl Shared {
     /// The user that a first sign-in with a new account at `connection` makes.
     pub(super) fn user_of_new_account(&self, connection: &str) -> User {
         let account = random_of(12, b"123456789");
-        User::new(&format!("{connection}|{account}")).with(Identity::new(connection, account.as_str()))
+        let strategy = self.connection(connection).options.strategy;
+        let mut identity = Identity::new(connection, account.as_str());
+        identity.provider.clone_from(&strategy);
+        let prefix = if strategy == connection { strategy } else { format!("{strategy}|{connection}") };
+        User::new(&format!("{prefix}|{account}")).with(identity)
     }
 
     fn connection(&self, name: &str) -> Connection {
-        lock(&self.connections).get(name).cloned().unwrap_or_default()
+        lock(&self.connections).get(name).cloned().unwrap_or_else(|| Connection::new(name))
     }
 }
 
@@ -88,8 +168,14 @@ impl Tenant {
         self.with_connection(connection, |connection| connection.issue = Some(Arc::new(issue)));
     }
 
+    /// Sets a connection up, or another way.
+    pub fn set_connection(&self, connection: &str, options: ConnectionOptions) {
+        self.with_connection(connection, |connection| connection.options = options);
+    }
+
     /// From now on `provider` is behind `connection`, for sign-ins and for the vault.
     pub fn put_behind(&self, connection: &str, provider: &Provider) {
+        self.set_connection(connection, ConnectionOptions::at(connection, provider.settings()));
         let sign_in = provider.sign_ins();
         self.with_connection(connection, |connection| connection.issue = Some(Arc::new(sign_in)));
         self.renew_by(connection, provider.renewer());
@@ -137,6 +223,6 @@ impl Tenant {
     }
 
     fn with_connection(&self, name: &str, change: impl FnOnce(&mut Connection)) {
-        change(lock(&self.shared.connections).entry(name.to_owned()).or_default());
+        change(lock(&self.shared.connections).entry(name.to_owned()).or_insert_with(|| Connection::new(name)));
     }
 }

@@ -1,6 +1,6 @@
 //! The simulated Auth0 tenant. It refuses what the real one refuses, in the same words.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,7 +42,7 @@ mod vault;
 mod wire;
 
 pub use application::Application;
-pub use connection::Purpose;
+pub use connection::{ConnectionOptions, Purpose};
 pub use handle::Tenant;
 pub use keys::{Key, Signing};
 pub use mint::TokenBuilder;
@@ -84,7 +84,7 @@ struct Shared {
     settings: Mutex<TenantSettings>,
     keys: Mutex<keys::Ring>,
     users: Mutex<BTreeMap<String, User>>,
-    connections: Mutex<HashMap<String, connection::Connection>>,
+    connections: Mutex<BTreeMap<String, connection::Connection>>,
     bucket: Mutex<limit::Bucket>,
     devices: Mutex<device::Devices>,
     sessions: Mutex<session::Sessions>,
@@ -201,9 +201,7 @@ async fn answer(tenant: Arc<Shared>, request: Request<Incoming>) -> Answer {
         "/userinfo" if get || post => Some(userinfo::answer(&tenant, request.headers())),
         "/activate" if get => Some(activate::page(&tenant, query(&request))),
         "/activate" if post => Some(activate::submit(&tenant, request).await),
-        path if path.starts_with("/api/v2/") => {
-            faults.run(Endpoint::Users, async { management::answer(&tenant, &request) }).await
-        }
+        path if path.starts_with("/api/v2/") => faults.run(Endpoint::Users, management::answer(&tenant, request)).await,
         _ => Some(text(StatusCode::NOT_FOUND, "Not found.")),
     }
 }

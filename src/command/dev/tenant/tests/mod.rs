@@ -12,6 +12,7 @@ mod browser;
 mod callers;
 mod clients;
 mod devices;
+mod management;
 mod users;
 mod vault;
 
