@@ -4,12 +4,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::Child;
 use crate::support::child::{Signal, idp_proxy};
 
 mod apart;
+mod libraries;
 mod survival;
 mod tls;
 
@@ -47,6 +48,8 @@ async fn json_describes_everything_in_one_object() {
     for party in ["proxy", "admin", "tenant"] {
         assert!(world[party].as_str().unwrap().starts_with("http://127.0.0.1:"), "{line}");
     }
+    assert_eq!(world["audience"], "https://idp-proxy.localhost/");
+    assert_eq!(world["applications"], json!({ "native": "demoLoginClient", "spa": "demoSpaClient" }));
     for user in world["users"].as_array().unwrap() {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
         assert!(user["expires_at"].as_u64().unwrap() > now, "{user}");

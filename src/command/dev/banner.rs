@@ -27,11 +27,14 @@ pub(super) fn json(world: &World, server: Option<&Server>, headers: &HeaderFiles
             "behaviour": behaviour(&provider.settings().behaviour),
         })
     });
+    let tenant = world.tenant.settings();
     json!({
         "proxy": server.map(Server::url),
         "ca": headers.authority().map(|path| path.display().to_string()),
         "admin": server.map(|server| format!("http://{}", server.admin())),
         "tenant": world.tenant.base_url(),
+        "audience": tenant.audience,
+        "applications": { "native": tenant.native.client_id, "spa": tenant.spa.client_id },
         "users": users,
         "providers": providers,
     })
