@@ -14,7 +14,6 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::Exit;
-use super::curlrc::header;
 use super::session::{Failure, Place, renewal, run as run_session};
 use crate::config::Env;
 
@@ -37,7 +36,7 @@ pub(super) fn run(options: &Options, env: &dyn Env) -> Exit {
     run_session(async {
         let target = target(&options.provider, &options.path).map_err(Failure::misused)?;
         let (proxy, session) = renewal::session(&options.place, env).await?;
-        let pipe = filled_pipe(&header(&session)).map_err(|error| Failure::io("the token's pipe", &error))?;
+        let pipe = filled_pipe(&session.authorization()).map_err(|error| Failure::io("the token's pipe", &error))?;
         let mut curl = Command::new("curl");
         // The path is the provider's as it stands: neither a pattern of URLs nor to be tidied up.
         curl.args(["--globoff", "--path-as-is"]);

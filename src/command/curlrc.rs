@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal};
 use clap::Args;
 
 use super::Exit;
-use super::session::file::Session;
 use super::session::{Failure, Place, print, renewal, run as run_session};
 use crate::config::Env;
 
@@ -28,13 +27,8 @@ pub(super) fn run(options: &Options, env: &dyn Env) -> Exit {
             ));
         }
         let (_, session) = renewal::session(&options.place, env).await?;
-        print(&format!("header = \"{}\"", quoted(&header(&session))))
+        print(&format!("header = \"{}\"", quoted(&session.authorization())))
     })
-}
-
-/// The line by which a request says whose it is.
-pub(super) fn header(session: &Session) -> String {
-    format!("Authorization: Bearer {}", session.access_token.expose())
 }
 
 /// curl(1), `--config`: between quotes a backslash takes the next character as it is.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Exit;
 use super::session::file::{Session, SessionFile, Sessions};
-use super::session::tenant::Http;
+use super::session::tenant::{Form, Http};
 use super::session::{Failure, Place, run as run_session, say};
 use crate::config::Env;
 
@@ -55,11 +55,8 @@ async fn revoke(http: &Http, session: &Session) -> Result<(), Failure> {
     let (Some(refresh_token), Some(endpoint)) = (&session.refresh_token, &session.revocation_endpoint) else {
         return Ok(());
     };
-    let form = [
-        ("client_id", session.client_id.as_str()),
-        ("token", refresh_token.expose()),
-        ("token_type_hint", "refresh_token"),
-    ];
+    let form = Form::new(&[("client_id", &session.client_id), ("token_type_hint", "refresh_token")]);
+    let form = form.secret("token", refresh_token);
     http.revoke(endpoint, &form).await.map_err(|trouble| {
         trouble.failure(&format!("the session is forgotten here, but not revoked: the tenant {}", session.issuer))
     })

@@ -297,6 +297,10 @@ async fn the_proxy_says_what_it_is_and_who_issues_its_tokens() {
     assert_eq!(metadata["authorization_servers"], serde_json::json!([rig.tenant.issuer()]));
     assert_eq!(metadata["bearer_methods_supported"], serde_json::json!(["header"]));
     assert!(!answer.text().contains("github"), "strangers cannot list providers");
+    assert_eq!(metadata.get("idp_proxy_login_client_id"), None);
+    rig.reload_with("\n[providers", "\n[login]\nclient_id = \"native\"\n[providers").await;
+    let metadata = rig.send_as_is("GET", "/.well-known/oauth-protected-resource", &[], b"").await.json();
+    assert_eq!(metadata["idp_proxy_login_client_id"], "native");
     for path in
         ["/.well-known/oauth-protected-resource/", "/.well-known/", "/", "/metrics", "/healthz", "/readyz", "/admin/"]
     {

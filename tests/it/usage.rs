@@ -18,10 +18,11 @@ fn finished(output: Output) -> (Option<i32>, String, String) {
 fn help_lists_the_commands_and_shows_examples() {
     let (code, help, errors) = run(&["--help"]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    for piece in ["serve", "dev", "check", "providers", "Examples:", "idp-proxy dev", "Exit codes:"] {
+    for piece in ["serve", "dev", "check", "providers", "login", "Examples:", "idp-proxy dev", "Exit codes:", "5 proxy"]
+    {
         assert!(help.contains(piece), "no {piece} in\n{help}");
     }
-    for command in ["serve", "dev", "check", "providers"] {
+    for command in ["serve", "dev", "check", "providers", "login", "logout", "token", "curl", "curlrc"] {
         let (code, help, _) = run(&[command, "--help"]);
         assert_eq!(code, Some(0));
         assert!(help.contains("Usage: idp-proxy"), "{help}");

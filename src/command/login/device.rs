@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::super::session::tenant::{Granted, Http, Trouble, legible};
+use super::super::session::granted::Granted;
+use super::super::session::tenant::{Form, Http, Trouble, legible};
 use super::super::session::{Failure, say};
 use super::{Request, SCOPE};
 use crate::config::is_protected_url;
 use crate::secret::Secret;
+
+/// RFC 8628 §3.4.
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The longest pause between two polls of a tenant that is out of reach.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -41,7 +45,7 @@ enum Poll {
 pub(super) async fn login(http: &Http, request: &Request) -> Result<Granted, Failure> {
     let none = || Failure::failed("the tenant has no device flow");
     let endpoint = request.issuer.device_authorization_endpoint.as_ref().ok_or_else(none)?;
-    let form = [("client_id", request.client_id.as_str()), ("scope", SCOPE), ("audience", &request.audience)];
+    let form = Form::new(&[("client_id", &request.client_id), ("scope", SCOPE), ("audience", &request.audience)]);
     let started: Started = http.grant(endpoint, &form).await.map_err(|trouble| refused(trouble, request))?;
     show(&started)?;
     let ends = http.clock().instant() + Duration::from_secs(started.expires_in);
@@ -89,11 +93,8 @@ fn show(started: &Started) -> Result<(), Failure> {
 }
 
 async fn poll(http: &Http, request: &Request, started: &Started) -> Result<Poll, Failure> {
-    let form = [
-        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
-        ("client_id", &request.client_id),
-        ("device_code", started.device_code.expose()),
-    ];
+    let form = Form::new(&[("grant_type", GRANT), ("client_id", &request.client_id)]);
+    let form = form.secret("device_code", &started.device_code);
     match http.grant(&request.issuer.token_endpoint, &form).await {
         Ok(granted) => Ok(Poll::Granted(granted)),
         Err(Trouble::Refused { error, description }) => match error.as_str() {

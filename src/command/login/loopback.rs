@@ -11,7 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Url;
 use tokio::net::TcpListener;
 
-use super::super::session::tenant::{Granted, Http, legible};
+use super::super::session::granted::Granted;
+use super::super::session::tenant::{Form, Http, legible};
 use super::super::session::{Failure, say};
 use super::browser::Browser;
 use super::{Request, SCOPE};
@@ -23,7 +24,7 @@ mod callback;
 use callback::Returned;
 
 /// Tenants compare callback URLs to the letter, ports included, so these few can be allowed there.
-const PORTS: [u16; 3] = [53682, 53683, 53684];
+const PORTS: [u16; 3] = [18737, 18738, 18739];
 
 /// How long the browser may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -55,13 +56,12 @@ pub(super) async fn login(
     let returned = tokio::time::timeout(PATIENCE, callback::wait(listener, &flight.state)).await;
     let returned = returned.map_err(|_| Failure::not_logged_in("the browser did not return in time; try again"))?;
     let code = code(returned, request)?;
-    let form = [
+    let form = Form::new(&[
         ("grant_type", "authorization_code"),
-        ("client_id", request.client_id.as_str()),
-        ("code", code.expose()),
+        ("client_id", &request.client_id),
         ("redirect_uri", &flight.redirect_uri),
-        ("code_verifier", flight.verifier.expose()),
-    ];
+    ]);
+    let form = form.secret("code", &code).secret("code_verifier", &flight.verifier);
     let granted = http.grant(&request.issuer.token_endpoint, &form).await;
     granted.map(Some).map_err(|trouble| trouble.failure(&format!("the tenant {}", request.issuer.issuer)))
 }

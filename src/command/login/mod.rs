@@ -1,13 +1,12 @@
 //! `idp-proxy login`: who is at the shell, by a browser on this machine or by a code for one anywhere.
 
 use clap::Args;
-use jsonwebtoken::dangerous::insecure_decode_claims;
-use serde_json::{Map, Value};
 
 use super::Exit;
 use super::session::discovery::{Issuer, Proxy};
 use super::session::file::{Session, SessionFile};
-use super::session::tenant::{Granted, Http, legible};
+use super::session::granted::Person;
+use super::session::tenant::Http;
 use super::session::{Failure, Place, run as run_session, say};
 use crate::config::Env;
 
@@ -30,7 +29,7 @@ pub(super) struct Options {
     #[arg(long)]
     device: bool,
     /// The port of http://127.0.0.1:PORT/callback, to which the browser returns; 0 picks a free one, for tenants that take
-    /// any [default: 53682, 53683 or 53684]
+    /// any [default: 18737, 18738 or 18739]
     #[arg(long, conflicts_with = "device")]
     port: Option<u16>,
 }
@@ -67,55 +66,39 @@ async fn login(options: &Options, env: &dyn Env) -> Result<(), Failure> {
         Some(granted) => granted,
         None => device::login(&http, &request).await?,
     };
-    let (session, name) = session(&http, request, granted)?;
-    say(&format!("logged in to {origin} as {name}"));
-    if session.refresh_token.is_none() {
+    let expires_at = granted.expires_at(http.clock().now())?;
+    let Person { subject, shown } = granted.person(&request.issuer.issuer, &request.client_id)?;
+    let lasts = granted.refresh_token.is_some();
+    let session = Session {
+        issuer: request.issuer.issuer,
+        client_id: request.client_id,
+        audience: request.audience,
+        token_endpoint: request.issuer.token_endpoint,
+        revocation_endpoint: request.issuer.revocation_endpoint,
+        subject,
+        access_token: granted.access_token,
+        expires_at,
+        refresh_token: granted.refresh_token,
+    };
+    keep(file, &origin, session)?;
+    say(&format!("logged in to {origin} as {shown}"));
+    if !lasts {
         say("it ends when the token expires: the tenant gave no refresh token (allow offline access for its API)");
     }
+    Ok(())
+}
+
+fn keep(file: SessionFile, origin: &str, session: Session) -> Result<(), Failure> {
     let locked = file.lock()?;
     let mut sessions = locked.read()?;
-    sessions.insert(origin, session);
+    sessions.insert(origin.to_owned(), session);
     locked.write(&sessions)
 }
 
 fn no_application() -> Failure {
     Failure::misused(
         "the proxy names no application to log in by; create a native application at the tenant (with the grants Device \
-         Code and Refresh Token, and http://127.0.0.1:53682/callback among its Allowed Callback URLs), and put its id \
+         Code and Refresh Token, and http://127.0.0.1:18737/callback among its Allowed Callback URLs), and put its id \
          under [login] client_id in proxy.toml, or behind --client-id",
     )
-}
-
-/// The session that was granted, and who it belongs to in words for people.
-fn session(http: &Http, request: Request, granted: Granted) -> Result<(Session, String), Failure> {
-    let expires_at = granted.expires_at(http.clock().now());
-    let Request { issuer, client_id, audience } = request;
-    // RFC 6750 §2.1: what a header takes.
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if !granted.access_token.expose().bytes().all(is_token) {
-        return Err(Failure::failed("the tenant granted a token that no header can carry"));
-    }
-    let nobody = || Failure::failed("the tenant does not say who logged in");
-    let id_token = granted.id_token.ok_or_else(nobody)?;
-    // It comes from the token endpoint itself, so that its signature adds nothing (OpenID Connect Core §3.1.3.7).
-    let claims: Map<String, Value> = insecure_decode_claims(id_token.expose()).map_err(|_| nobody())?;
-    let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    if text("iss") != Some(&issuer.issuer) || text("aud") != Some(&client_id) {
-        return Err(Failure::failed("the tenant's word on who logged in is for another application"));
-    }
-    let subject = text("sub").ok_or_else(nobody)?.to_owned();
-    let name =
-        text("name").map_or_else(|| legible(&subject), |name| format!("{} ({})", legible(name), legible(&subject)));
-    let session = Session {
-        issuer: issuer.issuer,
-        client_id,
-        audience,
-        token_endpoint: issuer.token_endpoint,
-        revocation_endpoint: issuer.revocation_endpoint,
-        subject,
-        access_token: granted.access_token,
-        expires_at,
-        refresh_token: granted.refresh_token,
-    };
-    Ok((session, name))
 }

@@ -37,6 +37,13 @@ pub(in crate::command) struct Session {
     pub(in crate::command) refresh_token: Option<Secret>,
 }
 
+impl Session {
+    /// The header line by which a request says whose it is.
+    pub(in crate::command) fn authorization(&self) -> String {
+        format!("Authorization: Bearer {}", self.access_token.expose())
+    }
+}
+
 /// The sessions, by the origins of their proxies.
 pub(in crate::command) type Sessions = BTreeMap<String, Session>;
 

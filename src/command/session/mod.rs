@@ -1,7 +1,7 @@
 //! What the commands of a person at a shell share: who they are logged in as, at which proxy, and how that lasts.
 //!
 //! `place` says which proxy is meant, `discovery` what it and its issuer tell about themselves, `tenant` speaks to the
-//! issuer, `file` keeps the sessions, `renewal` makes them last.
+//! issuer, `granted` is what it grants, `file` keeps the sessions, `renewal` makes them last.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,6 +13,7 @@ use crate::config::{Env, proxy_url};
 
 pub(super) mod discovery;
 pub(super) mod file;
+pub(super) mod granted;
 pub(super) mod renewal;
 pub(super) mod tenant;
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::file::{Session, SessionFile};
-use super::tenant::{Granted, Http};
+use super::file::{Session, SessionFile, Sessions};
+use super::granted::Granted;
+use super::tenant::{Form, Http};
 use super::{Failure, Place};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Env;
@@ -34,7 +35,7 @@ async fn renew(file: SessionFile, proxy: &str) -> Result<Session, Failure> {
         return Ok(session);
     }
     let granted = refresh(&http, &session, proxy).await?;
-    session.expires_at = granted.expires_at(http.clock().now());
+    session.expires_at = granted.expires_at(http.clock().now())?;
     session.access_token = granted.access_token;
     // RFC 6749 §6: without a new one the old one stays good.
     session.refresh_token = granted.refresh_token.or(session.refresh_token);
@@ -48,8 +49,8 @@ async fn refresh(http: &Http, session: &Session, proxy: &str) -> Result<Granted,
     let no_refresh_token =
         || Failure::login_needed("the session is over, and the tenant gave no refresh token to renew it with", proxy);
     let refresh_token = session.refresh_token.as_ref().ok_or_else(no_refresh_token)?;
-    let form =
-        [("grant_type", "refresh_token"), ("client_id", &session.client_id), ("refresh_token", refresh_token.expose())];
+    let form = Form::new(&[("grant_type", "refresh_token"), ("client_id", &session.client_id)]);
+    let form = form.secret("refresh_token", refresh_token);
     http.grant(&session.token_endpoint, &form).await.map_err(|trouble| {
         if trouble.is_refusal(&["invalid_grant"]) {
             return Failure::login_needed("the session is over", proxy);
@@ -58,7 +59,7 @@ async fn refresh(http: &Http, session: &Session, proxy: &str) -> Result<Granted,
     })
 }
 
-fn find(mut sessions: super::file::Sessions, proxy: &str) -> Result<Session, Failure> {
+fn find(mut sessions: Sessions, proxy: &str) -> Result<Session, Failure> {
     sessions.remove(proxy).ok_or_else(|| Failure::login_needed(format!("not logged in to {proxy}"), proxy))
 }
 

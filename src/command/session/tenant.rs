@@ -1,4 +1,4 @@
-//! One exchange with the proxy or its issuer, and what the token endpoint's answers mean.
+//! One exchange with the proxy or its issuer.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::telemetry;
 
@@ -43,19 +43,19 @@ impl Trouble {
     }
 }
 
-/// What a token endpoint grants (RFC 6749 §5.1).
-#[derive(Deserialize)]
-pub(in crate::command) struct Granted {
-    pub(in crate::command) access_token: Secret,
-    expires_in: u64,
-    pub(in crate::command) refresh_token: Option<Secret>,
-    pub(in crate::command) id_token: Option<Secret>,
-}
+/// The parameters of a request. A secret among them is seen by nobody but the one that it is sent to.
+pub(in crate::command) struct Form<'a>(Vec<(&'static str, &'a str)>);
 
-impl Granted {
-    /// When the access token expires, if it was granted at `now`.
-    pub(in crate::command) fn expires_at(&self, now: Timestamp) -> Timestamp {
-        now.plus(Duration::from_secs(self.expires_in))
+impl<'a> Form<'a> {
+    /// A form with these parameters.
+    pub(in crate::command) fn new(parameters: &[(&'static str, &'a str)]) -> Self {
+        Self(parameters.to_vec())
+    }
+
+    /// With a secret as well.
+    pub(in crate::command) fn secret(mut self, name: &'static str, secret: &'a Secret) -> Self {
+        self.0.push((name, secret.expose()));
+        self
     }
 }
 
@@ -103,7 +103,7 @@ impl Http {
     pub(in crate::command) async fn grant<T: DeserializeOwned>(
         &self,
         url: &str,
-        form: &[(&str, &str)],
+        form: &Form<'_>,
     ) -> Result<T, Trouble> {
         let (status, body) = self.post(url, form).await?;
         let misfit = || Trouble::Nonsense("grants what nobody asked for".to_owned());
@@ -111,13 +111,13 @@ impl Http {
     }
 
     /// Hands over a token that is to be valid no longer (RFC 7009).
-    pub(in crate::command) async fn revoke(&self, url: &str, form: &[(&str, &str)]) -> Result<(), Trouble> {
+    pub(in crate::command) async fn revoke(&self, url: &str, form: &Form<'_>) -> Result<(), Trouble> {
         let (status, _) = self.post(url, form).await?;
         if status == 200 { Ok(()) } else { Err(unexpected(status)) }
     }
 
-    async fn post(&self, url: &str, form: &[(&str, &str)]) -> Result<(u16, Vec<u8>), Trouble> {
-        let (status, body) = answer(self.client.post(url).form(form)).await?;
+    async fn post(&self, url: &str, form: &Form<'_>) -> Result<(u16, Vec<u8>), Trouble> {
+        let (status, body) = answer(self.client.post(url).form(&form.0)).await?;
         // Auth0 has statuses of its own (403, 429), so the word decides.
         match (status, serde_json::from_slice(&body)) {
             (400..500, Ok(Refusal { error, error_description })) if status != 429 || error == "slow_down" => {
