@@ -72,6 +72,8 @@ mod schema;
 #[cfg(test)]
 mod scopes;
 #[cfg(test)]
+mod session;
+#[cfg(test)]
 mod stand_ins;
 #[cfg(test)]
 mod storage;

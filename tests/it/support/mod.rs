@@ -19,6 +19,7 @@ pub mod python;
 pub mod readme;
 pub mod relay;
 pub mod rig;
+pub mod shell;
 pub mod slow;
 pub mod squeeze;
 pub mod transcript;

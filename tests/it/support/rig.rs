@@ -61,7 +61,7 @@ impl Builder {
         self
     }
 
-    /// More lines for one of the tables `server`, `auth0`, `cors`, `connect`, `limits`, `store`, `telemetry`.
+    /// More lines for one of the tables `server`, `auth0`, `cors`, `connect`, `login`, `limits`, `store`, `telemetry`.
     pub fn with(mut self, table: &'static str, lines: &str) -> Self {
         let text = self.tables.entry(table).or_default();
         text.push_str(lines);
@@ -134,7 +134,7 @@ fn toml(tenant: &Tenant, providers: &[(String, String, String)], tables: &BTreeM
             text += "token_url = \"https://login.example/token\"\n";
         }
     }
-    for table in ["cors", "connect", "limits", "store", "telemetry"] {
+    for table in ["cors", "connect", "login", "limits", "store", "telemetry"] {
         if let Some(lines) = tables.get(table) {
             text += &format!("[{table}]\n{lines}\n");
         }
