@@ -6,9 +6,11 @@ use std::process::Command;
 use idp_proxy::config::Config;
 
 use crate::support::Child;
-use crate::support::child::{BINARY, folder};
+use crate::support::child::{BINARY, folder, idp_proxy};
 use crate::support::https::Authority;
 use crate::support::readme::blocks;
+use crate::support::rig::ALICE;
+use crate::support::shell::{Ran, Shell, approve};
 
 /// What a fragment is read with.
 const BASE: &str = "[auth0]\ndomain = \"acme.eu.auth0.com\"\naudience = \"https://proxy.example.com\"\nclient_id = \"id\"\n\
@@ -83,16 +85,48 @@ fn checkout() -> PathBuf {
     folder
 }
 
+/// The world that a block is about, which README.md has running in another terminal, and a person who logs in to it.
+struct Stage {
+    dev: Child,
+    shell: Shell,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let dev = Child::spawn(idp_proxy(&["dev", "--listen", "127.0.0.1:0"])).listening().await.ready().await;
+        let shell = Shell::at(&format!("http://{}", dev.proxy));
+        Self { dev, shell }
+    }
+
+    /// A line there, in the words of README.md.
+    async fn run(&self, command: &str) -> Ran {
+        let mut line = self.shell.with_environment(Command::new("sh"));
+        line.args(["-c", &as_run(command).replace("127.0.0.1:8080", &self.dev.proxy)]);
+        let child = Child::spawn(line);
+        if command == "idp-proxy login" {
+            approve(&child, ALICE).await;
+        }
+        self.shell.end(child).await
+    }
+}
+
 #[tokio::test]
 async fn every_command_works_as_it_stands() {
     let mut count = 0;
     for block in blocks().iter().filter(|block| block.kind.starts_with("console")) {
         assert_eq!(block.kind, "console", "README.md:{}", block.line);
+        let stage = if block.text.contains("idp-proxy login") { Some(Stage::set().await) } else { None };
         let folder = checkout();
         // Killed when the block is through.
         let mut running = Vec::new();
         for command in block.text.lines().filter_map(|line| line.strip_prefix("$ ")) {
             count += 1;
+            if let Some(stage) = &stage {
+                let ran = stage.run(command).await;
+                assert_eq!(ran.code, Some(0), "README.md:{}: {command}\n{}{}", block.line, ran.out, ran.err);
+                assert!(!ran.out.contains("request_id"), "README.md:{}: {command}\n{}", block.line, ran.out);
+                continue;
+            }
             let in_background = command.strip_suffix('&').map(str::trim_end);
             let script = as_run(in_background.unwrap_or(command));
             let mut shell = Command::new("sh");
