@@ -101,9 +101,21 @@ impl Page {
     }
 }
 
-/// Text as it stands: a plain hyphen, and no escapes.
+/// Text as it stands: a plain hyphen, no escapes, and what is not ASCII by its number, which needs no agreement on an
+/// encoding.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-")
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' => escaped.push_str("\\e"),
+            '-' => escaped.push_str("\\-"),
+            ascii if ascii.is_ascii() => escaped.push(ascii),
+            other => {
+                let _ = write!(escaped, "\\[u{:04X}]", u32::from(other));
+            }
+        }
+    }
+    escaped
 }
 
 fn about(command: &Command) -> String {
@@ -128,7 +140,8 @@ fn meaning(arg: &Arg) -> String {
         .map(|value| value.get_name().to_owned())
         .collect();
     let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
-    let mut text = format!("{}.", help.trim_end_matches('.'));
+    let stop = if help.ends_with(['.', '…']) { "" } else { "." };
+    let mut text = format!("{help}{stop}");
     if !possible.is_empty() && arg.get_action().takes_values() {
         let _ = write!(text, " One of {}.", possible.join(", "));
     }
