@@ -26,6 +26,7 @@ pub(in crate::command) async fn session(place: &Place, env: &dyn Env) -> Result<
 /// Renews the session, as the one process that does so. A refresh token that rotates is good for once: spent twice, it
 /// would end the session.
 async fn renew(file: SessionFile, proxy: &str) -> Result<Session, Failure> {
+    // Between processes: nothing in this one waits for it.
     let locked = file.lock()?;
     let mut sessions = locked.read()?;
     let http = Http::new()?;

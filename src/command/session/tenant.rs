@@ -38,7 +38,9 @@ impl Trouble {
         match self {
             Self::OutOfReach(why) => Failure::out_of_reach(format!("{whom} is out of reach: {why}")),
             Self::Nonsense(why) => Failure::failed(format!("{whom} {why}")),
-            Self::Refused { error, description } => Failure::failed(format!("{whom} refuses: {error} {description}")),
+            Self::Refused { error, description } => {
+                Failure::failed(format!("{whom} refuses: {error} {description}").trim_end())
+            }
         }
     }
 }
@@ -96,7 +98,7 @@ impl Http {
         if status != 200 {
             return Err(unexpected(status));
         }
-        serde_json::from_slice(&body).map_err(|_| Trouble::Nonsense("does not answer as it should".to_owned()))
+        serde_json::from_slice(&body).map_err(|_| misfit())
     }
 
     /// What is granted for `form`.
@@ -106,7 +108,6 @@ impl Http {
         form: &Form<'_>,
     ) -> Result<T, Trouble> {
         let (status, body) = self.post(url, form).await?;
-        let misfit = || Trouble::Nonsense("grants what nobody asked for".to_owned());
         if status == 200 { serde_json::from_slice(&body).map_err(|_| misfit()) } else { Err(unexpected(status)) }
     }
 
@@ -131,7 +132,7 @@ impl Http {
 /// Sends `request`: the status and the body of the answer.
 async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Trouble> {
     let unreachable = |error: reqwest::Error| {
-        // Only the URLs of forms are known to hold nothing secret, so none is told.
+        // Whoever tells it names the party, and no address has to be looked at for what it may hold.
         Trouble::OutOfReach(telemetry::chain(&error.without_url()))
     };
     let mut response = request.send().await.map_err(unreachable)?;
@@ -143,6 +144,11 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Trou
         body.extend_from_slice(&chunk);
     }
     Ok((response.status().as_u16(), body))
+}
+
+/// serde_json quotes what it complains of, which may be a token.
+fn misfit() -> Trouble {
+    Trouble::Nonsense("does not answer as it should".to_owned())
 }
 
 fn unexpected(status: u16) -> Trouble {

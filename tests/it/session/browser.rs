@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::{rig_with, said};
 use crate::support::child::{BINARY, eventually, folder};
@@ -139,6 +141,9 @@ async fn nobody_else_is_listened_to_while_the_browser_is_away() {
     let (login, url) = begun(&shell).await;
     let sent = query(&url);
     let (callback, state) = (&sent["redirect_uri"], &sent["state"]);
+    // Browsers open connections in advance.
+    let address = callback.trim_start_matches("http://").trim_end_matches("/callback");
+    let mut silent = TcpStream::connect(address).await.unwrap();
     for (method, url) in [
         ("GET", format!("{callback}?code=forged&state=forged")),
         ("GET", format!("{callback}?code=forged")),
@@ -149,11 +154,12 @@ async fn nobody_else_is_listened_to_while_the_browser_is_away() {
     ] {
         assert_eq!(open(method, &url, "").await.status, 404, "{method} {url}");
     }
-    // A connection that a browser opens in advance is in nobody's way.
-    let address = callback.trim_start_matches("http://").trim_end_matches("/callback");
-    let _silent = tokio::net::TcpStream::connect(address).await.unwrap();
     let back = signed_in(&rig, &url, &as_alice()).await;
-    assert_eq!(open("GET", &back, "").await.status, 200);
+    let target = back.trim_start_matches("http://").trim_start_matches(address);
+    silent.write_all(format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    silent.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(shell.end(login).await.code, Some(0));
 }
 
@@ -227,8 +233,7 @@ async fn a_browser_opens_only_where_somebody_sits_in_front_of_it() {
     let rig = rig_with(&github).await;
     let shell = Shell::of(&rig);
     let opener = Opener::new("xdg-open");
-    let path = format!("{}:{}", opener.folder.display(), std::env::var("PATH").unwrap());
-    let line = format!("'{BINARY}' login --port 0");
+    let line = format!("PATH='{}':\"$PATH\" exec '{BINARY}' login --port 0", opener.folder.display());
     for (on_terminal, variables, opens) in [
         (true, &[("DISPLAY", ":0")][..], true),
         (true, &[("WAYLAND_DISPLAY", "wayland-0")], true),
@@ -236,15 +241,13 @@ async fn a_browser_opens_only_where_somebody_sits_in_front_of_it() {
         (true, &[("DISPLAY", ":0"), ("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")], false),
         (false, &[("DISPLAY", ":0")], false),
     ] {
-        let mut command = shell.command(&["login", "--port", "0"]);
-        if on_terminal {
-            command = shell.with_environment(Command::new("script"));
-            command.args(["-qec", &line, "/dev/null"]);
-        }
+        let mut command = Command::new(if on_terminal { "script" } else { "sh" });
+        command.args(if on_terminal { vec!["-qec", &line, "/dev/null"] } else { vec!["-c", &line] });
+        let mut command = shell.with_environment(command);
         for name in ["BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_TTY"] {
             command.env_remove(name);
         }
-        command.env("PATH", &path).envs(variables.iter().copied());
+        command.envs(variables.iter().copied());
         let login = Child::spawn(command);
         let shown = eventually(|| {
             let shown = format!("{}{}", login.out(), login.log());

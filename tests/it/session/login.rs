@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use idp_proxy::command::dev::fault::Fault;
 use idp_proxy::command::dev::tenant::Endpoint;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{rig_with, said};
-use crate::support::child::Child;
+use crate::support::child::{Child, idp_proxy};
 use crate::support::rig::ALICE;
 use crate::support::shell::{Shell, approve, submit};
 use crate::support::{Rig, Upstream, rig};
@@ -163,6 +164,31 @@ async fn what_is_no_proxy_is_told() {
         shell.proxy
     );
     assert_eq!(shell.run(&["login"]).await, said(1, &expected));
+}
+
+/// Callers of a proxy with an authority of its own trust that by `SSL_CERT_FILE`, curl as well.
+#[tokio::test]
+async fn a_proxy_with_tls_is_called_as_any_other() {
+    let dev = Child::spawn(idp_proxy(&["dev", "--listen", "127.0.0.1:0", "--json", "--tls"]));
+    let world: Value = serde_json::from_str(&dev.printed("{").await).unwrap();
+    let shell = Shell::at(world["proxy"].as_str().unwrap());
+    assert!(shell.proxy.starts_with("https://"), "{}", shell.proxy);
+    let trusting = |arguments: &[&str]| {
+        let mut command = shell.command(arguments);
+        // curl's own variables come before it.
+        command
+            .env("SSL_CERT_FILE", world["ca"].as_str().unwrap())
+            .env_remove("CURL_CA_BUNDLE")
+            .env_remove("SSL_CERT_DIR");
+        Child::spawn(command)
+    };
+    assert_eq!(shell.run(&["login"]).await.code, Some(5), "nobody vouches for it");
+    let login = trusting(&["login"]);
+    approve(&login, ALICE).await;
+    assert_eq!(shell.end(login).await.code, Some(0));
+    let ran = shell.end(trusting(&["curl", "github", "/user", "--", "--silent", "--show-error"])).await;
+    assert_eq!((ran.code, &*ran.err), (Some(0), ""));
+    assert!(ran.out.contains("\"login\":\"alice\""), "{}", ran.out);
 }
 
 /// RFC 8414 §3.3.

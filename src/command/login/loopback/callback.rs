@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::http::header::{self, HeaderValue};
@@ -32,10 +33,18 @@ pub(super) async fn wait(listener: TcpListener, state: &str) -> Returned {
     loop {
         // Browsers open connections in advance, so one that is silent must not keep others waiting.
         tokio::select! {
-            Ok((stream, _)) = listener.accept() => {
-                connections.spawn(converse(stream, Arc::clone(&state)));
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(converse(stream, Arc::clone(&state)));
+                }
+                // Out of file descriptors, most likely: some will be closed soon.
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            },
+            Some(ended) = connections.join_next() => {
+                if let Ok(Some(returned)) = ended {
+                    return returned;
+                }
             }
-            Some(Ok(Some(returned))) = connections.join_next() => return returned,
         }
     }
 }
