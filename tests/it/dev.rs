@@ -49,7 +49,10 @@ async fn json_describes_everything_in_one_object() {
         assert!(world[party].as_str().unwrap().starts_with("http://127.0.0.1:"), "{line}");
     }
     assert_eq!(world["audience"], "https://idp-proxy.localhost/");
-    assert_eq!(world["applications"], json!({ "native": "demoLoginClient", "spa": "demoSpaClient" }));
+    assert_eq!(
+        world["applications"],
+        json!({ "native": "demoLoginClient", "spa": "demoSpaClient", "backend": "demoBackendClient" })
+    );
     for user in world["users"].as_array().unwrap() {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
         assert!(user["expires_at"].as_u64().unwrap() > now, "{user}");
@@ -92,6 +95,22 @@ async fn every_curl_line_of_the_banner_works_as_it_stands() {
     let child = dev(&[]).listening().await.ready().await;
     child.printed("Ctrl-C").await;
     every_curl_line_works(&child.out()).await;
+    let banner = child.out();
+    let of = |name: &str| {
+        let line = banner.lines().map(str::trim).find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    let query = format!(
+        "response_type=code&client_id={}&audience={}&redirect_uri=http://localhost:3000&code_challenge_method=S256&\
+         code_challenge={}",
+        of("clientId"),
+        of("audience"),
+        "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    );
+    let page = reqwest::get(format!("{}/authorize?{query}", of("domain"))).await.unwrap();
+    assert_eq!(page.status(), 200);
+    let page = page.text().await.unwrap();
+    assert!(page.contains("Alice") && page.contains("Bob"), "{page}");
 }
 
 async fn every_curl_line_works(banner: &str) {

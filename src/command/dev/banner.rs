@@ -34,7 +34,11 @@ pub(super) fn json(world: &World, server: Option<&Server>, headers: &HeaderFiles
         "admin": server.map(|server| format!("http://{}", server.admin())),
         "tenant": world.tenant.base_url(),
         "audience": tenant.audience,
-        "applications": { "native": tenant.native.client_id, "spa": tenant.spa.client_id },
+        "applications": {
+            "native": tenant.native.client_id,
+            "spa": tenant.spa.client_id,
+            "backend": tenant.backend.client_id,
+        },
         "users": users,
         "providers": providers,
     })
@@ -49,8 +53,9 @@ pub(super) fn whole(world: &World, server: &Server, headers: &HeaderFiles) -> St
     text += &format!(
         "\nTry, in another terminal (the files hold alice's and bob's Auth0 access tokens, good for a day):\n\n\
          {}\x20 curl http://{admin}/metrics\n\n\
-         Ctrl-C ends it.\n",
+         {}Ctrl-C ends it.\n",
         calls(headers, server.proxy()),
+        sign_in(world),
     );
     text
 }
@@ -69,11 +74,24 @@ pub(super) fn tenant_only(world: &World, place: &Place, headers: &HeaderFiles, l
          With the address of a PostgreSQL database as `url` in [store] there may be several, each with a copy of the file\n\
          and a `listen` of its own. Then call it (the files hold alice's and bob's Auth0 access tokens, good for a day):\n\n\
          {}\n\
-         Ctrl-C ends it; started again with the same folder, it goes on where it was.\n",
+         {}Ctrl-C ends it; started again with the same folder, it goes on where it was.\n",
         place.proxy_toml().display(),
         calls(headers, listen),
+        sign_in(world),
     );
     text
+}
+
+/// What Auth0's library takes in a page of one's own.
+fn sign_in(world: &World) -> String {
+    let settings = world.tenant.settings();
+    format!(
+        "A page on any loopback port signs people in with Auth0's library and these (a button for each user, no password):\n\n\
+         \x20 domain    {}\n\x20 clientId  {}\n\x20 audience  {}\n\n",
+        world.tenant.base_url(),
+        settings.spa.client_id,
+        settings.audience,
+    )
 }
 
 /// Calls to a proxy, as one would type them.

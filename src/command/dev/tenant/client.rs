@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
 use super::application::Application;
-use super::settings::TenantSettings;
+use super::settings::{Machine, TenantSettings};
 use super::wire::OauthError;
 use super::{Shared, lock};
 use crate::command::dev::answer::Parameters;
@@ -33,6 +33,8 @@ pub(super) enum Client {
     Machine,
     /// The Custom API Client for Token Vault, where it is one of its own; confidential.
     Vault,
+    /// Somebody's backend, confidential.
+    Backend(Machine),
     /// A public one, which people sign in with.
     Public(Application),
 }
@@ -51,6 +53,9 @@ pub(super) fn authenticate(
         // An application has one method, and one with keys has no secret.
         if settings.client_keys.is_empty() && genuine(&settings.client_id, &settings.client_secret) {
             return Ok(Client::Machine);
+        }
+        if genuine(&settings.backend.client_id, &settings.backend.client_secret) {
+            return Ok(Client::Backend(settings.backend.clone()));
         }
         let vault = settings.vault_client.as_ref();
         let vault = vault.filter(|vault| genuine(&vault.client_id, &vault.client_secret));

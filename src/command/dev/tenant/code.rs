@@ -1,13 +1,17 @@
 //! Authorization codes: good for one exchange, by the application, the callback and the verifier they were made for.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use hyper::http::StatusCode;
+use serde_json::Value;
 
+use super::application::Application;
 use super::grant::Grant;
 use super::wire::OauthError;
+use super::{Shared, lock};
 use crate::clock::Timestamp;
 use crate::command::dev::answer::Parameters;
 use crate::command::dev::encoding::{base64url, random_url_safe};
@@ -36,10 +40,10 @@ pub(super) struct Pending {
 }
 
 /// Why a code was refused.
-pub(super) struct Refused {
-    pub(super) error: OauthError,
+struct Refused {
+    error: OauthError,
     /// The refresh tokens that go with it: the code was used before, and somebody may have stolen it (RFC 6749 §4.1.2).
-    pub(super) family: Option<u64>,
+    family: Option<u64>,
 }
 
 impl Codes {
@@ -51,7 +55,7 @@ impl Codes {
     }
 
     /// Spends the code of a token request, whatever comes of it.
-    pub(super) fn spend(&mut self, client_id: &str, parameters: &Parameters, now: Timestamp) -> Result<Grant, Refused> {
+    fn spend(&mut self, client_id: &str, parameters: &Parameters, now: Timestamp) -> Result<Grant, Refused> {
         let refused = |error| Refused { error, family: None };
         let required = |name: &str| {
             let missing = || refused(OauthError::bad_request(format!("Missing required parameter: {name}")));
@@ -80,9 +84,33 @@ impl Codes {
     }
 
     /// Remembers what a code was exchanged for.
-    pub(super) fn exchanged(&mut self, code: &str, family: u64) {
+    fn exchanged(&mut self, code: &str, family: u64) {
         if let Some(code) = self.0.get_mut(code) {
             code.family = Some(family);
         }
     }
+}
+
+/// The authorization-code grant.
+pub(super) fn exchange(
+    tenant: &Arc<Shared>,
+    application: &Application,
+    parameters: &Parameters,
+) -> Result<Value, OauthError> {
+    let spent = lock(&tenant.codes).spend(&application.client_id, parameters, tenant.clock.now());
+    let grant = match spent {
+        Ok(grant) => grant,
+        Err(Refused { error, family }) => {
+            if let Some(family) = family {
+                lock(&tenant.refresh).end(family);
+                tenant.keep();
+            }
+            return Err(error);
+        }
+    };
+    let (body, family) = grant.begin(tenant)?;
+    if let (Some(family), Some(code)) = (family, parameters.get("code")) {
+        lock(&tenant.codes).exchanged(code, family);
+    }
+    Ok(body)
 }

@@ -1,12 +1,21 @@
 //! The device flow (RFC 8628), with Auth0's statuses.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use hyper::http::StatusCode;
+use serde_json::{Value, json};
 
+use super::application::Application;
+use super::grant::Grant;
 use super::wire::OauthError;
+use super::{Shared, lock};
 use crate::clock::Timestamp;
+use crate::command::dev::answer::Parameters;
 use crate::command::dev::encoding::{random_of, random_url_safe};
+
+/// The grant.
+pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Life of a device code, in seconds.
 const LIFE: u64 = 900;
@@ -98,4 +107,51 @@ impl Devices {
             }
         }
     }
+}
+
+/// Answers `POST /oauth/device/code`.
+pub(super) fn start(tenant: &Arc<Shared>, parameters: &Parameters) -> Result<Value, OauthError> {
+    let settings = lock(&tenant.settings).clone();
+    let application = parameters.get("client_id").and_then(|client_id| settings.application(client_id));
+    let unknown = || OauthError::forbidden("unauthorized_client", "Unauthorized or unknown client");
+    if !application.ok_or_else(unknown)?.device_flow {
+        return Err(OauthError::grant_not_allowed(GRANT));
+    }
+    let audience = parameters.get("audience");
+    if let Some(other) = audience.filter(|audience| *audience != settings.audience) {
+        return Err(OauthError::no_such_api(other));
+    }
+    let scope = parameters.get("scope").unwrap_or_default();
+    let now = tenant.clock.now();
+    let (device_code, user_code, life) = lock(&tenant.devices).start(now, scope, audience.is_some());
+    Ok(json!({
+        "device_code": device_code,
+        "user_code": user_code,
+        "verification_uri": format!("{}/activate", tenant.base_url),
+        "verification_uri_complete": format!("{}/activate?user_code={user_code}", tenant.base_url),
+        "expires_in": life,
+        "interval": settings.device_interval,
+    }))
+}
+
+/// Answers a poll.
+pub(super) fn poll(
+    tenant: &Arc<Shared>,
+    application: &Application,
+    parameters: &Parameters,
+) -> Result<Value, OauthError> {
+    let missing = || OauthError::bad_request("Missing required parameter: device_code");
+    let device_code = parameters.get("device_code").ok_or_else(missing)?;
+    let interval = lock(&tenant.settings).device_interval;
+    let login = lock(&tenant.devices).poll(tenant.clock.now(), device_code, interval)?;
+    let grant = Grant {
+        client_id: application.client_id.clone(),
+        sub: login.sub,
+        sid: random_url_safe(32),
+        scope: login.scope,
+        has_audience: login.has_audience,
+        nonce: None,
+        auth_time: None,
+    };
+    grant.begin(tenant).map(|(body, _)| body)
 }

@@ -33,6 +33,18 @@ impl Grant {
         self.scope.split(' ').any(|granted| granted == scope)
     }
 
+    /// The first tokens of the grant, and the family of the refresh token if there is one.
+    pub(super) fn begin(self, tenant: &Arc<Shared>) -> Result<(Value, Option<u64>), OauthError> {
+        let mut body = self.tokens(tenant)?;
+        if !self.has("offline_access") {
+            return Ok((Value::Object(body), None));
+        }
+        let (token, family) = lock(&tenant.refresh).start(self, tenant.clock.now());
+        tenant.keep();
+        body.insert("refresh_token".to_owned(), json!(token));
+        Ok((Value::Object(body), Some(family)))
+    }
+
     /// The same grant with the scope that a renewal asks for, which can only be less (RFC 6749 §6).
     pub(super) fn narrowed(mut self, scope: Option<&str>) -> Result<Self, OauthError> {
         let asked: Vec<_> = scope.unwrap_or_default().split_whitespace().collect();

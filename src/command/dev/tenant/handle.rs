@@ -132,13 +132,13 @@ impl Tenant {
     /// An access token for the proxy's API that is no person's.
     #[must_use]
     pub fn machine_token(&self) -> String {
-        TokenBuilder::machine(&self.shared).sign()
+        TokenBuilder::machine(&self.shared, &self.settings().client_id).sign()
     }
 
     /// A token for the Management API with that scope, whatever was granted.
     #[must_use]
     pub fn management_token(&self, scope: &str) -> String {
-        TokenBuilder::management(&self.shared, scope).sign()
+        TokenBuilder::management(&self.shared, &self.settings().client_id, scope).sign()
     }
 
     /// An ID token.

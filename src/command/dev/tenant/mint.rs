@@ -40,11 +40,8 @@ impl TokenBuilder {
     }
 
     /// An access token of the client-credentials grant: nobody's.
-    pub(super) fn machine(tenant: &Arc<Shared>) -> Self {
-        let (audience, client_id) = {
-            let settings = lock(&tenant.settings);
-            (settings.audience.clone(), settings.client_id.clone())
-        };
+    pub(super) fn machine(tenant: &Arc<Shared>, client_id: &str) -> Self {
+        let audience = lock(&tenant.settings).audience.clone();
         Self::bare(tenant, &format!("{client_id}@clients"))
             .audience(audience)
             .claim("azp", client_id)
@@ -53,9 +50,9 @@ impl TokenBuilder {
     }
 
     /// A token for the Management API.
-    pub(super) fn management(tenant: &Arc<Shared>, scope: &str) -> Self {
+    pub(super) fn management(tenant: &Arc<Shared>, client_id: &str, scope: &str) -> Self {
         let life = i64::try_from(lock(&tenant.settings).management_token_life).unwrap_or(i64::MAX);
-        Self::machine(tenant).audience(tenant.management_audience()).scope(scope).expires_in(life)
+        Self::machine(tenant, client_id).audience(tenant.management_audience()).scope(scope).expires_in(life)
     }
 
     /// An ID token: it names the native application, not an API.

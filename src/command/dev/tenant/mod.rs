@@ -28,6 +28,7 @@ mod handle;
 mod keys;
 mod limit;
 mod logout;
+mod machine;
 mod management;
 mod mint;
 mod page;
@@ -46,7 +47,7 @@ pub use connection::{ConnectionOptions, Purpose};
 pub use handle::Tenant;
 pub use keys::{Key, Signing};
 pub use mint::TokenBuilder;
-pub use settings::{RateLimit, TenantSettings, VaultClient};
+pub use settings::{Machine, RateLimit, TenantSettings, VaultClient};
 pub use user::{Identity, IdentityId, User};
 pub use vault::Vaulted;
 

@@ -1,12 +1,19 @@
 //! Auth0's own refresh tokens: they rotate, and one that comes again too late ends its whole family.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use super::application::Application;
+use super::client::Client;
 use super::grant::Grant;
+use super::wire::OauthError;
+use super::{Shared, lock};
 use crate::clock::Timestamp;
+use crate::command::dev::answer::Parameters;
 use crate::command::dev::encoding::random_url_safe;
 
 /// All of them, and what they stand for. They are kept with the users.
@@ -35,11 +42,11 @@ struct Family {
 
 /// How long a refresh token is good.
 #[derive(Clone, Copy)]
-pub(super) struct Patience {
+struct Patience {
     /// When nobody uses it.
-    pub(super) idle: Duration,
+    idle: Duration,
     /// When it has been replaced, and only the one before the newest.
-    pub(super) leeway: Duration,
+    leeway: Duration,
 }
 
 impl RefreshTokens {
@@ -62,13 +69,7 @@ impl RefreshTokens {
     }
 
     /// What a token stands for, and the one in its place. `None` is `invalid_grant`.
-    pub(super) fn rotate(
-        &mut self,
-        token: &str,
-        client_id: &str,
-        patience: Patience,
-        now: Timestamp,
-    ) -> Option<(Grant, String)> {
+    fn rotate(&mut self, token: &str, client_id: &str, patience: Patience, now: Timestamp) -> Option<(Grant, String)> {
         let held = self.tokens.get_mut(token)?;
         let family = held.family;
         let Family { grant, generation } = self.families.get(&family)?;
@@ -94,7 +95,7 @@ impl RefreshTokens {
     }
 
     /// Ends the family of that token. False when it is another application's.
-    pub(super) fn revoke(&mut self, token: &str, client_id: &str) -> bool {
+    fn revoke(&mut self, token: &str, client_id: &str) -> bool {
         let Some(family) = self.tokens.get(token).map(|token| token.family) else {
             return true;
         };
@@ -104,4 +105,43 @@ impl RefreshTokens {
         }
         is_theirs
     }
+}
+
+/// The refresh-token grant.
+pub(super) fn renew(
+    tenant: &Arc<Shared>,
+    application: &Application,
+    parameters: &Parameters,
+) -> Result<Value, OauthError> {
+    let missing = || OauthError::bad_request("Missing required parameter: refresh_token");
+    let token = parameters.get("refresh_token").ok_or_else(missing)?;
+    let settings = lock(&tenant.settings).clone();
+    if let Some(other) = parameters.get("audience").filter(|audience| *audience != settings.audience) {
+        return Err(OauthError::no_such_api(other));
+    }
+    let patience = Patience {
+        idle: Duration::from_secs(settings.refresh_idle_life),
+        leeway: Duration::from_secs(settings.refresh_leeway),
+    };
+    let rotated = lock(&tenant.refresh).rotate(token, &application.client_id, patience, tenant.clock.now());
+    tenant.keep();
+    let invalid = || OauthError::forbidden("invalid_grant", "Unknown or invalid refresh token.");
+    let (grant, token) = rotated.ok_or_else(invalid)?;
+    let mut body = grant.narrowed(parameters.get("scope"))?.tokens(tenant)?;
+    body.insert("refresh_token".to_owned(), json!(token));
+    Ok(Value::Object(body))
+}
+
+/// Answers `POST /oauth/revoke` (RFC 7009): the whole family goes. An unknown token is revoked already.
+pub(super) fn revoke(tenant: &Shared, client: &Client, parameters: &Parameters) -> Result<(), OauthError> {
+    let missing = || OauthError::bad_request("Missing required parameter: token");
+    let token = parameters.get("token").filter(|token| !token.is_empty()).ok_or_else(missing)?;
+    let client_id = match client {
+        Client::Public(application) => &application.client_id,
+        // They have no refresh tokens.
+        Client::Machine | Client::Backend(_) | Client::Vault => return Ok(()),
+    };
+    let is_theirs = lock(&tenant.refresh).revoke(token, client_id);
+    tenant.keep();
+    if is_theirs { Ok(()) } else { Err(OauthError::unauthorized()) }
 }

@@ -36,6 +36,7 @@ impl Sessions {
     /// A new session, in place of the one that the browser had. Its cookie.
     pub(super) fn start(&mut self, headers: &HeaderMap, session: Session) -> String {
         self.end(headers);
+        self.0.retain(|_, held| session.since < held.since.plus(LIFE));
         let value = random_url_safe(43);
         self.0.insert(value.clone(), session);
         // Loopback without TLS can have no cookie for pages of another site (RFC 6265bis §5.7.8): an application that is to

@@ -32,6 +32,8 @@ pub struct TenantSettings {
     pub scopes: Vec<String>,
     /// The Custom API Client for Token Vault, where it is another application than the proxy's own.
     pub vault_client: Option<VaultClient>,
+    /// The backend of whoever makes an application: it links accounts.
+    pub backend: Machine,
     /// The API that the Custom API Client is linked to: callers' tokens for it may be exchanged. `None`: no application
     /// may use the grant.
     pub vault_audience: Option<String>,
@@ -66,6 +68,11 @@ impl Default for TenantSettings {
             client_credentials: true,
             scopes: vec!["read:users".to_owned(), "read:user_idp_tokens".to_owned()],
             vault_client: None,
+            backend: Machine {
+                client_id: "demoBackendClient".to_owned(),
+                client_secret: "demo-backend-client-secret".to_owned(),
+                scopes: ["read:users", "update:users", "read:connections"].map(str::to_owned).to_vec(),
+            },
             vault_audience: Some("https://idp-proxy.localhost/".to_owned()),
             native: Application::native(),
             spa: Application::single_page(),
@@ -86,6 +93,25 @@ pub struct VaultClient {
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
+}
+
+/// A machine-to-machine application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Its id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// What it was granted at the Management API.
+    pub scopes: Vec<String>,
+}
+
+impl TenantSettings {
+    /// The proxy's own application.
+    pub(super) fn proxy(&self) -> Machine {
+        let Self { client_id, client_secret, scopes, .. } = self.clone();
+        Machine { client_id, client_secret, scopes }
+    }
 }
 
 /// The Management API's limit, for the whole tenant.

@@ -156,7 +156,7 @@ fn linked_audience(tenant: &Shared, client: &Client) -> Result<String, OauthErro
     let is_custom_api_client = match client {
         Client::Vault => true,
         Client::Machine => settings.vault_client.is_none(),
-        Client::Public(_) => false,
+        Client::Backend(_) | Client::Public(_) => false,
     };
     let audience = settings.vault_audience.clone().filter(|_| is_custom_api_client);
     audience.ok_or_else(|| OauthError::grant_not_allowed(GRANT))

@@ -74,6 +74,11 @@ impl OauthError {
         Self::new(StatusCode::FORBIDDEN, error, description)
     }
 
+    /// The tenant has no API of that identifier.
+    pub(super) fn no_such_api(audience: &str) -> Self {
+        Self::forbidden("access_denied", format!("Service not enabled within domain: {audience}"))
+    }
+
     /// The application is not set up for the grant.
     pub(super) fn grant_not_allowed(grant: &str) -> Self {
         Self::forbidden("unauthorized_client", format!("Grant type '{grant}' not allowed for the client."))

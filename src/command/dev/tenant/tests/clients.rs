@@ -104,6 +104,25 @@ async fn grants_that_are_off_and_grants_that_do_not_exist_are_refused() {
 }
 
 #[tokio::test]
+async fn a_backend_has_a_grant_of_its_own_which_shows_no_tokens() {
+    let tenant = tenant().await;
+    let backend = tenant.settings().backend;
+    let own = json!({ "client_id": backend.client_id, "client_secret": backend.client_secret });
+    let (status, body) = tenant.token_said(own.clone()).await;
+    assert_eq!((status, &body["scope"]), (200, &json!("read:users update:users read:connections")));
+    let token = body["access_token"].as_str().unwrap();
+    let claims: Value = dangerous::insecure_decode_claims(token).unwrap();
+    assert_eq!((&claims["azp"], &claims["sub"]), (&json!("demoBackendClient"), &json!("demoBackendClient@clients")));
+    let (status, user) = said(tenant.get("/api/v2/users/github%7C583231").bearer_auth(token)).await;
+    assert_eq!((status, user["identities"][0].get("access_token")), (200, None));
+    let mut more = own;
+    more["scope"] = json!("read:user_idp_tokens");
+    assert_eq!(tenant.token_said(more).await.0, 403);
+    let swapped = json!({ "client_secret": "demo-backend-client-secret", "client_id": "demoProxyClient" });
+    assert_eq!(tenant.token_said(swapped).await.0, 401, "each has its own secret");
+}
+
+#[tokio::test]
 async fn a_body_that_is_neither_form_nor_json_is_refused() {
     let tenant = tenant().await;
     let request = Client::new().post(tenant.url("/oauth/token")).body("grant_type=client_credentials");
