@@ -82,6 +82,21 @@ impl<K: Eq + Hash + Clone, V: Clone, S: BuildHasher + Clone> Bounded<K, V, S> {
         self.insert_young(key, value);
     }
 
+    /// Forgets what is held at `key`.
+    pub fn remove<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let generations = self.generations.load();
+        // The old one first: a reader carries what it finds there over to the young one.
+        for generation in [&generations.old, &generations.young] {
+            if generation.entries.remove(key).is_some() {
+                generation.count.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// How many entries it holds at the most.
     pub fn bound(&self) -> usize {
         self.half * 2
@@ -145,6 +160,19 @@ mod tests {
             map.insert(key, key);
             assert_eq!(map.get(&7), Some(70), "after {key}");
         }
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_from_either_generation() {
+        let map = map(4);
+        map.insert(1, 10);
+        map.insert(2, 20);
+        map.insert(3, 30);
+        for (key, left) in [(1, 2), (3, 1), (7, 1)] {
+            map.remove(&key);
+            assert_eq!((map.get(&key), map.count()), (None, left));
+        }
+        assert_eq!(map.get(&2), Some(20));
     }
 
     #[test]

@@ -288,6 +288,7 @@ fn token(error: &TokenError) -> Code {
         TokenError::NotConnected { .. } => Code::NotConnected,
         TokenError::AmbiguousAccount { .. } => Code::AmbiguousAccount,
         TokenError::Dead { .. }
+        | TokenError::Disconnected { .. }
         | TokenError::Expired { .. }
         | TokenError::Rejected { .. }
         | TokenError::NoToken { .. }
@@ -296,7 +297,7 @@ fn token(error: &TokenError) -> Code {
         TokenError::Renewal { class, .. } => renewal(*class),
         TokenError::RenewalTooSlow { .. } => Code::UpstreamTimeout,
         TokenError::Store(_) => Code::StoreUnavailable,
-        TokenError::OAuth1 { .. } => Code::NotImplemented,
+        TokenError::OAuth1 { .. } | TokenError::InVault { .. } => Code::NotImplemented,
         TokenError::UserBlocked => Code::UserBlocked,
         TokenError::UnknownUser => Code::NoUser,
         TokenError::Unusable { .. } | TokenError::TooSlow => Code::TenantUnavailable,

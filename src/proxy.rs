@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::http::header::{self, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::http::{HeaderName, Method, Request, Response, StatusCode};
+use hyper::http::{HeaderName, Request, Response, StatusCode};
 
 use crate::activity::Running;
 use crate::answer::{Door, WayBack};
@@ -31,7 +31,6 @@ use crate::upstream::Upstream;
 mod connections;
 mod exchange;
 
-use connections::CONNECTIONS;
 use exchange::Answer;
 
 /// Everything a request visits, built from one configuration.
@@ -119,9 +118,9 @@ impl Proxy {
         if at_host.is_some() || head.uri.path().starts_with(PREFIX) {
             return self.forward(head, body, at_host, entry).await;
         }
-        if head.uri.path() == CONNECTIONS && matches!(head.method, Method::GET | Method::HEAD) {
+        if let Some(ask) = connections::Ask::of(head) {
             // Boxed: it is rare, and every request's future would keep room for it.
-            return Box::pin(self.connections(head, entry)).await;
+            return Box::pin(self.accounts(&ask, head, entry)).await;
         }
         self.pages.answer(&head.method, head.uri.path())
     }

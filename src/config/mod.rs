@@ -231,6 +231,8 @@ pub struct Provider {
     pub audience: Option<String>,
     /// How its tokens are renewed, if they are renewed here.
     pub renewal: Option<Renewal>,
+    /// How what a user has granted there is taken back, if that is known.
+    pub revocation: Option<Revocation>,
 }
 
 /// Parameters of a provider's calls that are not data alone.
@@ -291,6 +293,41 @@ pub struct Renewal {
     pub rotates: bool,
     /// What an access token lives when the answer does not say.
     pub lifetime: Option<Duration>,
+}
+
+/// How a connection's tokens are revoked at its provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revocation {
+    /// Where. `{client_id}` in it stands for that of the client.
+    pub url: String,
+    /// What is sent there.
+    pub with: RevokeWith,
+    /// The connection's own OAuth client, if it is known.
+    pub client: Option<RevokingClient>,
+}
+
+/// What is sent to have a token revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevokeWith {
+    /// A form with the token, in the client's name if there is one (RFC 7009).
+    Token,
+    /// An empty POST with the access token as its bearer.
+    Bearer,
+    /// A DELETE with the access token as its bearer.
+    Delete,
+    /// A DELETE in the client's name, with the access token in JSON.
+    GitHub,
+}
+
+/// In whose name a token is revoked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RevokingClient {
+    /// The connection's own OAuth client.
+    pub id: String,
+    /// How that client proves itself.
+    pub proof: ClientProof,
+    /// For whom an assertion is, see [`Renewal::audience`].
+    pub audience: String,
 }
 
 /// How a client proves itself at a token endpoint (RFC 6749 §2.3, RFC 7523 §2.2).

@@ -68,10 +68,10 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: boo
             providers.insert(name, provider);
         }
     }
-    for (name, Settled { source, audience, renewal, proof }) in settle(table.reader, written, has_store) {
+    for (name, Settled { source, audience, renewal, revocation, proof }) in settle(table.reader, written, has_store) {
         if let Some(provider) = providers.get_mut(&name) {
             (provider.source, provider.audience) = (source, audience);
-            (provider.renewal, provider.proof) = (renewal, proof);
+            (provider.renewal, provider.revocation, provider.proof) = (renewal, revocation, proof);
         }
     }
     providers
@@ -124,7 +124,7 @@ fn provider(
     let secret_fields = table.list("secret_fields", text(token)).unwrap_or_default();
     let params = params(&mut table);
     // What its connection says is settled when all tables are read.
-    let Settled { source, audience, renewal, proof } = Settled::default();
+    let Settled { source, audience, renewal, revocation, proof } = Settled::default();
     table.refuse_rest();
     Some(Provider {
         connection: connection?,
@@ -150,6 +150,7 @@ fn provider(
         source,
         audience,
         renewal,
+        revocation,
     })
 }
 

@@ -1,4 +1,5 @@
-//! `GET /connections`: what a caller has at each provider, in the words of the contract. No token is told.
+//! `GET /connections`: what a caller has at each provider, in the words of the contract; and what `DELETE` made of one.
+//! No token is told.
 
 use std::sync::Arc;
 
@@ -8,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::Pages;
 use crate::body::Body;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::provider::{PREFIX, Provider};
-use crate::token::{TokenError, View};
+use crate::token::{Parted, Revoked, TokenError, View};
 
 impl Pages {
     /// What the user `subject` has.
@@ -18,6 +19,26 @@ impl Pages {
     pub fn connections(&self, subject: &str, views: &[(Arc<Provider>, View)]) -> Response<Body> {
         let providers: Vec<Value> = views.iter().map(|(provider, view)| self.connection(provider, view)).collect();
         private(&json!({ "subject": subject, "providers": providers }))
+    }
+
+    /// What became of the account at `provider`, and of the other providers that were called with the same grant.
+    #[must_use]
+    pub fn disconnected(&self, provider: &Provider, parted: &Parted, siblings: &[&str]) -> Response<Body> {
+        let (revoked, detail) = match parted.revoked {
+            Revoked::Yes => (true, "What was held here is forgotten, and the provider has ended the grant.".to_owned()),
+            Revoked::No(why) => {
+                (false, format!("What was held here is forgotten. The provider may go on honouring the grant: {why}."))
+            }
+        };
+        private(&json!({
+            "name": &**provider.name(),
+            "state": "reconnect_required",
+            "account": parted.account.as_deref(),
+            "revoked": revoked,
+            "detail": detail,
+            "shared_with": siblings,
+            "connect": self.connect(Code::ReconnectRequired, provider.name()),
+        }))
     }
 
     fn connection(&self, provider: &Provider, view: &View) -> Value {

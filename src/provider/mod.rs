@@ -242,6 +242,14 @@ impl Providers {
         Self { by_name, by_host, token_params }
     }
 
+    /// The provider of that name.
+    ///
+    /// # Errors
+    /// [`RouteError::UnknownProvider`].
+    pub fn named(&self, name: &str) -> Result<&Arc<Provider>, RouteError> {
+        self.by_name.get(name).ok_or_else(|| RouteError::UnknownProvider { nearest: self.nearest(name) })
+    }
+
     /// Every provider, in no order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.by_name.values()
@@ -281,10 +289,7 @@ impl Providers {
         let tail = target.strip_prefix(PREFIX).unwrap_or_default();
         let end = tail.find(['/', '?']).unwrap_or(tail.len());
         let (name, rest) = tail.split_at(end);
-        match self.by_name.get(name) {
-            Some(provider) => Ok((Arc::clone(provider), rest)),
-            None => Err(RouteError::UnknownProvider { nearest: self.nearest(name) }),
-        }
+        self.named(name).map(|provider| (Arc::clone(provider), rest))
     }
 
     fn nearest(&self, name: &str) -> Option<Arc<str>> {
@@ -366,7 +371,11 @@ const ACCOUNT_BYTES_MAX: usize = 256;
 /// The header that names one of several accounts.
 pub const ACCOUNT: HeaderName = HeaderName::from_static("idp-proxy-account");
 
-fn account(headers: &HeaderMap) -> Result<Option<HeaderValue>, PermitError> {
+/// Which of several accounts the caller means.
+///
+/// # Errors
+/// [`PermitError::BadAccount`].
+pub fn account(headers: &HeaderMap) -> Result<Option<HeaderValue>, PermitError> {
     let mut lines = headers.get_all(ACCOUNT).iter();
     match (lines.next(), lines.next()) {
         (None, _) => Ok(None),

@@ -1,10 +1,12 @@
 //! Whether a caller may make a call: method and path against the provider's rules, scopes against its requirements.
 
+use std::sync::Arc;
+
 use hyper::http::{HeaderMap, HeaderName, Method};
 
 use super::proof;
 use super::target::{has_encoded_slash, keep_encoded_slashes};
-use super::{Call, PermitError, Route, account, min_validity};
+use super::{Call, PermitError, Provider, Route, account, min_validity};
 use crate::caller::Caller;
 use crate::config::rule::Rule;
 use crate::config::{self, Allow};
@@ -83,6 +85,21 @@ fn restricts_methods(settings: &config::Provider) -> bool {
     settings.allow != Allow::All || settings.deny.iter().any(Rule::is_about_methods)
 }
 
+impl Provider {
+    /// Whether the caller's own token holds what this provider's `require` names.
+    ///
+    /// # Errors
+    /// [`PermitError::InsufficientScope`].
+    pub fn admit(&self, caller: &Caller) -> Result<(), PermitError> {
+        match self.settings.require.iter().find(|scope| !caller.holds(scope)) {
+            Some(scope) => {
+                Err(PermitError::InsufficientScope { scope: scope.clone(), provider: Arc::clone(&self.name) })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Route {
     /// Permits `caller` to make this request, or says why not.
     ///
@@ -93,10 +110,8 @@ impl Route {
         if let Some(taken) = &self.taken {
             caller.bearer().suits(taken, self.target.as_str())?;
         }
+        self.provider.admit(&caller)?;
         let settings = &self.provider.settings;
-        if let Some(scope) = settings.require.iter().find(|scope| !caller.holds(scope)) {
-            return Err(PermitError::InsufficientScope { scope: scope.clone(), provider: provider() });
-        }
         if restricts_methods(settings) && headers.keys().any(overrides_method) {
             return Err(PermitError::MethodOverride { provider: provider() });
         }

@@ -1,26 +1,59 @@
-//! A caller's own accounts: what there is of them.
+//! A caller's own accounts: what there is of them, and the end of one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hyper::http::Response;
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
+use hyper::http::{Method, Response};
 use tokio::task::JoinSet;
 
 use super::Proxy;
 use crate::body::Body;
 use crate::caller::{Bearer, Caller};
 use crate::error::Error;
+use crate::provider::{Provider, account};
 use crate::telemetry::access::Entry;
 use crate::token::{TokenError, View};
 
 /// Where callers find their accounts.
-pub(super) const CONNECTIONS: &str = "/connections";
+const CONNECTIONS: &str = "/connections";
+
+/// What is asked about a caller's accounts.
+pub(super) enum Ask {
+    All,
+    /// To disconnect the one at the provider of that name.
+    Disconnect(String),
+}
+
+impl Ask {
+    /// What a request asks, if it is about that.
+    pub(super) fn of(head: &Parts) -> Option<Self> {
+        let rest = head.uri.path().strip_prefix(CONNECTIONS)?;
+        match (&head.method, rest.strip_prefix('/')) {
+            (&Method::GET | &Method::HEAD, None) if rest.is_empty() => Some(Self::All),
+            (&Method::DELETE, Some(name)) => Some(Self::Disconnect(name.to_owned())),
+            (_, _) => None,
+        }
+    }
+}
 
 impl Proxy {
+    /// Does what is asked.
+    pub(super) async fn accounts(
+        &self,
+        ask: &Ask,
+        head: &mut Parts,
+        entry: &mut Entry,
+    ) -> Result<Response<Body>, Error> {
+        match ask {
+            Ask::All => self.connections(head, entry).await,
+            Ask::Disconnect(name) => self.disconnect(head, name, entry).await,
+        }
+    }
+
     /// What the caller has at each provider, all looked at together.
-    pub(super) async fn connections(&self, head: &mut Parts, entry: &mut Entry) -> Result<Response<Body>, Error> {
+    async fn connections(&self, head: &mut Parts, entry: &mut Entry) -> Result<Response<Body>, Error> {
         let caller = self.caller_alone(head, entry).await?;
         let mut looks = JoinSet::new();
         for provider in self.providers.all() {
@@ -38,6 +71,28 @@ impl Proxy {
         }
         let views: Vec<_> = views.into_values().collect();
         Ok(self.pages.connections(caller.subject(), &views))
+    }
+
+    /// Disconnects the caller's account at the provider `name`.
+    async fn disconnect(&self, head: &mut Parts, name: &str, entry: &mut Entry) -> Result<Response<Body>, Error> {
+        let caller = self.caller_alone(head, entry).await?;
+        let provider = Arc::clone(self.providers.named(name)?);
+        entry.note(|record| record.provider = Some(Arc::clone(provider.name())));
+        provider.admit(&caller)?;
+        let account = account(&head.headers)?;
+        let (tokens, subject, begun) = (Arc::clone(&self.tokens), Arc::clone(caller.subject()), entry.begun());
+        let of = Arc::clone(&provider);
+        // A task of its own: a caller that leaves must not have it done by half.
+        let parting = tokio::spawn(async move {
+            let named = account.as_ref().and_then(|account| account.to_str().ok());
+            tokens.disconnect(&subject, &of, named.or_else(|| of.account()), begun).await
+        });
+        let parted = parting.await.map_err(|_| TokenError::Died)??;
+        let connection = provider.connection();
+        let is_sibling = |other: &&Arc<Provider>| other.connection() == connection && other.name() != provider.name();
+        let mut siblings: Vec<&str> = self.providers.all().filter(is_sibling).map(|other| &**other.name()).collect();
+        siblings.sort_unstable();
+        Ok(self.pages.disconnected(&provider, &parted, &siblings))
     }
 
     /// Who calls us, and not a provider, to which a token in the query could belong.

@@ -16,7 +16,7 @@ use super::Surroundings;
 use crate::answer::WayBack;
 use crate::auth0::Tenant;
 use crate::caller::Verifier;
-use crate::config::{Config, Provider, Renewal};
+use crate::config::{Config, Provider, Renewal, Revocation};
 use crate::cors::Cors;
 use crate::headers::Rules;
 use crate::problem::Pages;
@@ -254,10 +254,17 @@ fn requires_scopes(config: &Config) -> bool {
     config.providers.values().any(|provider| !provider.require.is_empty())
 }
 
-/// The connections, each with what its tokens are for, and how these are renewed.
-fn renewals(config: &Config) -> BTreeMap<(&str, Option<&str>), Option<&Renewal>> {
+/// How tokens are renewed, and how they are revoked.
+type Ways<'config> = (Option<&'config Renewal>, Option<&'config Revocation>);
+
+/// The connections, each with what its tokens are for, and how these are renewed and revoked.
+fn renewals(config: &Config) -> BTreeMap<(&str, Option<&str>), Ways<'_>> {
     let providers = config.providers.values();
-    providers.map(|own| ((own.connection.as_str(), own.audience.as_deref()), own.renewal.as_ref())).collect()
+    let how = providers.map(|own| {
+        let key = (own.connection.as_str(), own.audience.as_deref());
+        (key, (own.renewal.as_ref(), own.revocation.as_ref()))
+    });
+    how.collect()
 }
 
 /// Builds what a request visits.

@@ -24,6 +24,7 @@ use crate::store::{Key, Outage, Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Outcome};
 
 mod foresight;
+mod parting;
 
 pub(super) use foresight::Prospect;
 
@@ -145,6 +146,7 @@ impl Driver {
         };
         // Where a refresh token is never replaced, nothing is lost if the record does not come to know of a renewal.
         if !endpoint.terms.rotates
+            && !self.users.disconnects().knows(key, seed.lineage)
             && matches!(*failure, StoreError::Unavailable(_))
             && let Ok(drive) = self.carry_out(key, endpoint, renewal(), Desk::Loose(None)).await
             && matches!(drive.end, End::Use(_))
@@ -278,6 +280,10 @@ impl Source for Driver {
             End::Use(grant) | End::UseInDoubt(grant) | End::ServeOn(grant, _) => grant,
             // What cannot be renewed any more serves to its own end.
             End::Reconnect(grant, _) if grant.living(self.clock.now(), demand.refused).is_some() => grant,
+            End::Reconnect(grant, Some(Death::Disconnected)) => {
+                self.users.disconnects().note(Arc::new(key.clone()), grant.lineage());
+                return Err(TokenError::Disconnected { connection: connection() });
+            }
             End::Reconnect(_, death) => return Err(ended(*death, demand, key)),
             End::Nothing => return Err(nothing(demand, key)),
             End::Failed(Failure { class, retry_after, .. }) => {
@@ -314,6 +320,7 @@ fn seed(record: &Record, key: &Key) -> Seed {
 fn ended(death: Option<Death>, demand: Demand, key: &Key) -> TokenError {
     let connection = Arc::clone(&key.connection);
     match death {
+        Some(Death::Disconnected) => TokenError::Disconnected { connection },
         _ if demand.refused.is_some() => TokenError::Rejected { connection },
         Some(death) => TokenError::Dead { connection, reason: reason(death, key) },
         None => TokenError::Expired { connection },
@@ -336,6 +343,6 @@ fn reason(death: Death, key: &Key) -> &'static str {
         Death::Refused if !key.audience.is_empty() => {
             "the provider does not accept its refresh token for this audience, or wants the user's consent to it"
         }
-        Death::Refused | Death::AnswersLost => death.reason(),
+        Death::Refused | Death::AnswersLost | Death::Disconnected => death.reason(),
     }
 }

@@ -4,14 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::http::{HeaderValue, StatusCode, header};
-use jsonwebtoken::EncodingKey;
 use reqwest::RequestBuilder;
 
 use super::answer::{self, Reading};
-use crate::assertion;
+use super::client::{self, Client, Parameters};
 use crate::clock::Clock;
-use crate::config::{ClientProof, RefreshBody, RefreshGrant, Renewal};
-use crate::percent::{self, Kept};
+use crate::config::{RefreshBody, RefreshGrant, Renewal};
 use crate::secret::Secret;
 
 /// The largest answer that is read: tokens of several KiB are normal, and Salesforce adds an identity.
@@ -21,8 +19,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub(super) struct TokenEndpoint {
     http: reqwest::Client,
     settings: Renewal,
-    key: Option<EncodingKey>,
-    clock: Clock,
+    client: Client,
     /// Which of several secrets was accepted last.
     secret: AtomicUsize,
 }
@@ -112,34 +109,15 @@ impl Failure {
 impl TokenEndpoint {
     /// A client of the endpoint in `settings`, whose calls end within `timeout`. Nothing is sent yet.
     pub(super) fn new(settings: &Renewal, timeout: Duration, clock: &Clock) -> std::io::Result<Self> {
-        let http = reqwest::Client::builder()
-            // Redirects would carry credentials along; environment proxies would see them.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(timeout)
-            // A connection that never came to be has spent nothing, which is known only if it has a limit of its own.
-            .connect_timeout(timeout / 2)
-            // A connection that was closed while it was idle would make an answer look lost that was never asked for.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("idp-proxy/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(std::io::Error::other)?;
-        let key = match &settings.proof {
-            ClientProof::PrivateKey(pem) => Some(EncodingKey::from_rsa_pem(pem.expose().as_bytes())),
-            ClientProof::Post(_) | ClientProof::Basic(_) | ClientProof::Nothing => None,
-        };
-        let key = key.transpose().map_err(std::io::Error::other)?;
-        Ok(Self { http, settings: settings.clone(), key, clock: clock.clone(), secret: AtomicUsize::new(0) })
+        let client = Client::new(&settings.client_id, &settings.proof, &settings.audience, clock)?;
+        Ok(Self { http: client::http(timeout)?, settings: settings.clone(), client, secret: AtomicUsize::new(0) })
     }
 
     /// Spends a refresh token (or what the provider takes in its place) for new tokens.
     ///
     /// Of several secrets, the next is tried when one is not accepted: a client that is refused spends nothing.
     pub(super) async fn renew(&self, spent: &Secret) -> Result<Granted, Failure> {
-        let secrets = match &self.settings.proof {
-            ClientProof::Post(secrets) | ClientProof::Basic(secrets) => secrets.len().max(1),
-            ClientProof::PrivateKey(_) | ClientProof::Nothing => 1,
-        };
+        let secrets = self.client.secrets();
         let first = self.secret.load(Ordering::Relaxed);
         let mut refused = Failure::clean(Class::WrongClient);
         for index in (0..secrets).map(|offset| (first + offset) % secrets) {
@@ -181,37 +159,20 @@ impl TokenEndpoint {
     }
 
     fn request(&self, spent: &Secret, secret: usize) -> Result<RequestBuilder, Failure> {
-        let Renewal { url, audience, client_id, grant, .. } = &self.settings;
-        let mut parameters: Vec<(&str, &str)> = match grant {
-            RefreshGrant::RefreshToken => vec![("grant_type", "refresh_token"), ("refresh_token", spent.expose())],
+        let Renewal { url, grant, .. } = &self.settings;
+        let mut parameters: Parameters<'_> = match grant {
+            RefreshGrant::RefreshToken => {
+                vec![("grant_type", "refresh_token".into()), ("refresh_token", spent.expose().into())]
+            }
             RefreshGrant::FacebookExchange => {
-                vec![("grant_type", "fb_exchange_token"), ("fb_exchange_token", spent.expose())]
+                vec![("grant_type", "fb_exchange_token".into()), ("fb_exchange_token", spent.expose().into())]
             }
         };
         if let Some(scope) = &self.settings.scope {
-            parameters.push(("scope", scope));
+            parameters.push(("scope", scope.into()));
         }
-        parameters.extend(self.settings.params.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let assertion;
-        let mut basic = None;
-        match &self.settings.proof {
-            ClientProof::Basic(secrets) => basic = secrets.get(secret),
-            ClientProof::Post(secrets) => {
-                parameters.push(("client_id", client_id));
-                parameters.extend(secrets.get(secret).map(|secret| ("client_secret", secret.expose())));
-            }
-            ClientProof::PrivateKey(_) => {
-                let signed =
-                    self.key.as_ref().and_then(|key| assertion::sign(key, client_id, audience, self.clock.now()));
-                assertion = signed.ok_or(Failure::clean(Class::Ours))?;
-                parameters.extend([
-                    ("client_id", client_id.as_str()),
-                    ("client_assertion_type", assertion::TYPE),
-                    ("client_assertion", &assertion),
-                ]);
-            }
-            ClientProof::Nothing => parameters.push(("client_id", client_id)),
-        }
+        parameters.extend(self.settings.params.iter().map(|(name, value)| (name.as_str(), value.into())));
+        self.client.prove(secret, &mut parameters).ok_or(Failure::clean(Class::Ours))?;
         let request = match (grant, self.settings.body) {
             // Facebook takes the exchange as a GET.
             (RefreshGrant::FacebookExchange, _) => self.http.get(url).query(&parameters),
@@ -224,11 +185,7 @@ impl TokenEndpoint {
         };
         // GitHub answers in a form of its own without it.
         let request = request.header(header::ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(match basic {
-            // RFC 6749 §2.3.1: both are form-encoded first.
-            Some(secret) => request.basic_auth(form_encoded(client_id), Some(form_encoded(secret.expose()))),
-            None => request,
-        })
+        Ok(self.client.sign(secret, request))
     }
 }
 
@@ -264,13 +221,6 @@ fn is_let_in(answer: &Result<Granted, Failure>) -> bool {
 fn retry_after(value: Option<&HeaderValue>) -> Option<Duration> {
     let seconds: u64 = value?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(60)))
-}
-
-/// What the form's serializer leaves as it is (URL Standard §5.2).
-const FORM: Kept = Kept::ALPHANUMERIC.and(b"*-._ ");
-
-fn form_encoded(text: &str) -> String {
-    percent::encode(text.as_bytes(), FORM).replace(' ', "+")
 }
 
 #[cfg(test)]

@@ -32,6 +32,21 @@ pub enum TokenError {
         /// What has become of it.
         reason: &'static str,
     },
+    /// The user had it disconnected.
+    #[error("you have disconnected your account at {connection}; sign in there again to use it")]
+    Disconnected {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
+    /// Only the user can take it out of Token Vault, at the tenant.
+    #[error(
+        "Token Vault keeps your account at {connection}, and only you can take it out: DELETE \
+         /me/v1/connected-accounts/accounts/ID at the tenant, with a token for its My Account API"
+    )]
+    InVault {
+        /// The connection's name.
+        connection: Arc<str>,
+    },
     /// The token has expired, and nothing can renew it.
     #[error("the access token of your account at {connection} has expired; sign in there again")]
     Expired {
@@ -138,6 +153,12 @@ impl TokenError {
         }
     }
 
+    /// Whether Token Vault may have what is missing.
+    pub(super) fn may_be_in_vault(&self) -> bool {
+        // Who has disconnected an account does not mean that another way to it should be found.
+        self.connection().is_some() && !matches!(self, Self::Disconnected { .. })
+    }
+
     /// Whether it passes without anybody's doing.
     pub(super) fn is_passing(&self) -> bool {
         matches!(
@@ -161,6 +182,8 @@ impl TokenError {
             Self::NotConnected { .. }
             | Self::AmbiguousAccount { .. }
             | Self::Dead { .. }
+            | Self::Disconnected { .. }
+            | Self::InVault { .. }
             | Self::Expired { .. }
             | Self::Rejected { .. }
             | Self::NoToken { .. }
@@ -185,12 +208,14 @@ impl TokenError {
         match self {
             Self::NotConnected { connection, .. }
             | Self::Dead { connection, .. }
+            | Self::Disconnected { connection }
             | Self::Expired { connection }
             | Self::Rejected { connection }
             | Self::NoToken { connection }
             | Self::NoOfflineAccess { connection }
             | Self::NotInVault { connection } => Some(connection),
             Self::AmbiguousAccount { .. }
+            | Self::InVault { .. }
             | Self::Unusable { .. }
             | Self::OAuth1 { .. }
             | Self::UserBlocked

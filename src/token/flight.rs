@@ -50,6 +50,11 @@ where
         self.0.is_empty()
     }
 
+    /// Where the outcomes of those arrive that are under way for such a key.
+    pub(super) fn under_way(&self, is_meant: impl Fn(&K) -> bool) -> Vec<Landing<V>> {
+        self.0.iter().filter(|flight| is_meant(flight.key())).map(|flight| flight.value().clone()).collect()
+    }
+
     /// Joins the flight for `key`, or starts it as `fly`.
     ///
     /// `fly` must leave its outcome where later callers look before it ends: from then on they start a new flight.

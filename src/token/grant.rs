@@ -8,7 +8,8 @@
 //!   ┌────────┐  begin   ┌──────────────────┐  die    ┌──────┐
 //!   │ active │ ───────▶ │ active, attempted │ ──────▶ │ dead │
 //!   └────────┘ ◀─────── └──────────────────┘         └──────┘
-//!              succeed, withdraw
+//!              succeed, withdraw                        ▲
+//!                                     disconnect (from any state: the user wants it so)
 //! ```
 //!
 //! A mark that stays (a lost answer, a crash) is counted by the next `begin`. At a provider that rotates, a second lost
@@ -23,13 +24,13 @@ use super::endpoint::Granted;
 use crate::clock::Timestamp;
 use crate::config::{RefreshGrant, Renewal};
 use crate::secret::Secret;
-use crate::store::Row;
+
+mod stored;
+
+pub(super) use stored::DecodeError;
 
 /// How many times in a row a refresh token may be sent to a provider that rotates, when no answer came.
 const ATTEMPTS_MAX: u8 = 2;
-/// The layout that [`Grant::encode`] writes. A reader refuses a newer one rather than lose what it does not know.
-const LAYOUT: u8 = 1;
-
 /// One grant, as one state of its record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Grant {
@@ -76,6 +77,8 @@ pub(super) enum Death {
     Refused,
     /// At a provider that rotates, the answers to [`ATTEMPTS_MAX`] renewals were lost.
     AnswersLost,
+    /// The user has it disconnected: nothing is held, and what that sign-in left at the tenant is not used.
+    Disconnected,
 }
 
 /// A renewal that was sent, and whose answer has not been written (yet).
@@ -156,6 +159,7 @@ impl Death {
         match self {
             Self::Refused => "the provider no longer accepts its refresh token",
             Self::AnswersLost => "the provider's answers to its last renewals were lost",
+            Self::Disconnected => "the user has disconnected it",
         }
     }
 }
@@ -262,6 +266,26 @@ impl Grant {
         Self { state: State::Dead(death), attempt: None, ..self.next() }
     }
 
+    /// The record after the user had the grant disconnected that `lineage` is what is left of at the tenant: another sign-in
+    /// revives it, and nothing else. `None` if it is disconnected already.
+    pub(super) fn disconnect(&self, lineage: Lineage) -> Option<Self> {
+        if self.is_disconnected(lineage) {
+            return None;
+        }
+        Some(Self::disconnected(lineage, self.generation + 1))
+    }
+
+    /// The first record of a grant that is disconnected before it was ever renewed here.
+    pub(super) fn disconnected(lineage: Lineage, generation: u64) -> Self {
+        let state = State::Dead(Death::Disconnected);
+        Self { generation, access: None, refresh: None, scope: None, state, lineage, attempt: None }
+    }
+
+    /// Whether the user had disconnected what the sign-in `lineage` has left.
+    pub(super) fn is_disconnected(&self, lineage: Lineage) -> bool {
+        self.state == State::Dead(Death::Disconnected) && self.lineage == lineage
+    }
+
     /// What this record asks for.
     pub(super) fn step(&self, now: Timestamp, terms: Terms, demand: Demand) -> Step {
         let living = self.living(now, demand.refused);
@@ -321,7 +345,7 @@ impl Grant {
         self.attempt.is_some()
     }
 
-    #[cfg(test)]
+    /// The sign-in that it began with.
     pub(super) fn lineage(&self) -> Lineage {
         self.lineage
     }
@@ -391,99 +415,6 @@ impl Seed {
     fn access(&self, born: u64, now: Timestamp) -> Option<Access> {
         let value = self.access.clone()?;
         Some(Access { value, life: Life { born, issued: now, expires: self.expires } })
-    }
-}
-
-/// Why a record cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum DecodeError {
-    #[error("it is not a record")]
-    Damaged,
-    #[error("it was written by a newer version of this program")]
-    Newer,
-}
-
-/// The record as it is stored.
-#[derive(Serialize, Deserialize)]
-struct Stored<'text> {
-    layout: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    access: Option<StoredAccess<'text>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh: Option<std::borrow::Cow<'text, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<std::borrow::Cow<'text, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dead: Option<Death>,
-    lineage: Lineage,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempt: Option<Attempt>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredAccess<'text> {
-    value: std::borrow::Cow<'text, str>,
-    born: u64,
-    issued: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<u64>,
-}
-
-impl Grant {
-    /// The record as a row of the store.
-    pub(super) fn row(&self) -> Row {
-        Row { generation: self.generation, content: self.encode() }
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let stored = Stored {
-            layout: LAYOUT,
-            access: self.access.as_ref().map(|access| StoredAccess {
-                value: access.value.expose().into(),
-                born: access.life.born,
-                issued: access.life.issued.unix_millis(),
-                expires: access.life.expires.map(Timestamp::unix_millis),
-            }),
-            refresh: self.refresh.as_ref().map(|refresh| refresh.expose().into()),
-            scope: self.scope.as_deref().map(Into::into),
-            dead: match self.state {
-                State::Active => None,
-                State::Dead(death) => Some(death),
-            },
-            lineage: self.lineage,
-            attempt: self.attempt,
-        };
-        // A structure of texts and numbers always is JSON.
-        serde_json::to_vec(&stored).unwrap_or_default()
-    }
-
-    /// Reads what [`Grant::row`] has written.
-    pub(super) fn decode(generation: u64, content: &[u8]) -> Result<Self, DecodeError> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            layout: u8,
-        }
-        let versioned: Versioned = serde_json::from_slice(content).map_err(|_| DecodeError::Damaged)?;
-        if versioned.layout > LAYOUT {
-            return Err(DecodeError::Newer);
-        }
-        let stored: Stored<'_> = serde_json::from_slice(content).map_err(|_| DecodeError::Damaged)?;
-        Ok(Self {
-            generation,
-            access: stored.access.map(|access| Access {
-                value: Secret::new(access.value),
-                life: Life {
-                    born: access.born,
-                    issued: Timestamp::from_unix_millis(access.issued),
-                    expires: access.expires.map(Timestamp::from_unix_millis),
-                },
-            }),
-            refresh: stored.refresh.map(Secret::new),
-            scope: stored.scope.map(Box::from),
-            state: stored.dead.map_or(State::Active, State::Dead),
-            lineage: stored.lineage,
-            attempt: stored.attempt,
-        })
     }
 }
 

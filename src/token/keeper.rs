@@ -24,6 +24,12 @@ const FAILURE_REST: Duration = Duration::from_secs(1);
 /// Keeps access tokens.
 pub(super) struct Keeper<S: Source>(Arc<Inner<S>>);
 
+impl<S: Source> Clone for Keeper<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
 struct Inner<S> {
     source: S,
     clock: Clock,
@@ -117,6 +123,21 @@ impl<S: Source> Keeper<S> {
         }
     }
 
+    /// Forgets what is held at `key`, and what is being found there right now. What a renewal brings that was under way is
+    /// for nobody.
+    pub(super) async fn forget(&self, key: &Arc<Key>) {
+        self.0.forget(key);
+        for landing in self.0.flights.under_way(|(of, _)| of == key) {
+            drop(tokio::time::timeout(self.0.token_wait, landing.outcome()).await);
+        }
+        self.0.forget(key);
+    }
+
+    /// Forgets what is held at `key`.
+    pub(super) fn drop_held(&self, key: &Arc<Key>) {
+        self.0.forget(key);
+    }
+
     /// Waits until nothing is under way, of earlier configurations either: a renewal that is cut off may lose a refresh
     /// token.
     pub(super) async fn settled(&self) {
@@ -190,6 +211,11 @@ impl<S: Source> Inner<S> {
                 Err(error)
             }
         }
+    }
+
+    fn forget(&self, key: &Arc<Key>) {
+        self.held.remove(key);
+        self.refusals.remove(key);
     }
 
     fn recent_refusal(&self, ask: &Ask<'_, S::Errand>, patience: Duration) -> Option<Arc<Refusal>> {

@@ -1,6 +1,7 @@
 //! THE TOKEN: which access token the caller is entitled to at the provider: the one that the tenant holds with the
 //! user's identity, one that was renewed with what the tenant holds, or one of Token Vault.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,10 @@ use crate::telemetry::metrics::{Metrics, Outcome};
 
 mod access;
 mod answer;
+mod client;
 mod desk;
+mod disconnect;
+mod disconnects;
 mod driver;
 mod endpoint;
 mod error;
@@ -22,8 +26,10 @@ mod flight;
 mod grant;
 mod held;
 mod keeper;
+mod news;
 mod record;
 mod renewal;
+mod revoke;
 mod source;
 mod summary;
 mod users;
@@ -31,17 +37,22 @@ mod view;
 mod worlds;
 
 pub use access::AccessToken;
+pub use disconnect::Parted;
 pub use endpoint::Class;
 pub use error::TokenError;
+pub use revoke::Revoked;
 pub use summary::Summary;
 #[expect(unused_imports, reason = "`idp-proxy explain` tells them apart")]
 pub use view::{Kept, Step, View};
 
 use access::Origin;
+use disconnects::Disconnects;
 use driver::Driver;
 use exchange::Exchange;
 use keeper::Keeper;
+use news::Listener;
 use record::Wanted;
+use revoke::Revoker;
 use source::Ask;
 use users::{Found, Users};
 use worlds::Worlds;
@@ -54,6 +65,10 @@ pub struct Tokens {
     users: Arc<Users>,
     grants: Keeper<Driver>,
     vault: Keeper<Exchange>,
+    /// By connection.
+    revokers: BTreeMap<String, Revoker>,
+    _listener: Listener,
+    store: Store,
     worlds: Worlds,
     domain: Arc<str>,
     /// The part of a key that does not matter.
@@ -76,13 +91,18 @@ impl Tokens {
         metrics: &Metrics,
         clock: &Clock,
     ) -> std::io::Result<Self> {
-        let users = Arc::new(Users::new(config, tenant, metrics, clock));
+        let disconnects = Arc::new(Disconnects::new(store.clone(), config.limits.tokens));
+        let users = Arc::new(Users::new(config, tenant, disconnects, metrics, clock));
         let driver = Driver::new(config, store.clone(), Arc::clone(&users), metrics, clock)?;
         let exchange = Exchange::new(config, tenant, Arc::clone(&users), clock);
+        let grants = Keeper::new(config, driver, clock);
         Ok(Self {
+            _listener: Listener::start(store, Arc::clone(&users), grants.clone()),
+            store: store.clone(),
             users,
-            grants: Keeper::new(config, driver, clock),
+            grants,
             vault: Keeper::new(config, exchange, clock),
+            revokers: revokers(config, clock)?,
             worlds: Worlds::new(config),
             domain: Arc::from(config.auth0.domain.as_str()),
             any: Arc::from(""),
@@ -100,10 +120,14 @@ impl Tokens {
         let users = Arc::new(self.users.succeed(config, tenant));
         let driver = self.grants.source().succeed(config, Arc::clone(&users))?;
         let exchange = Exchange::new(config, tenant, Arc::clone(&users), &self.clock);
+        let grants = self.grants.succeed(config, driver);
         Ok(Self {
+            _listener: Listener::start(&self.store, Arc::clone(&users), grants.clone()),
+            store: self.store.clone(),
             users,
-            grants: self.grants.succeed(config, driver),
+            grants,
             vault: self.vault.succeed(config, exchange),
+            revokers: revokers(config, &self.clock)?,
             worlds: Worlds::new(config),
             domain: Arc::from(config.auth0.domain.as_str()),
             any: Arc::clone(&self.any),
@@ -182,7 +206,7 @@ impl Tokens {
             return found.map_err(|of_identities| TokenError::of_both(of_identities, of_vault));
         }
         let of_identities = match self.among_identities(call, begun).await {
-            Err(error) if error.connection().is_some() => error,
+            Err(error) if error.may_be_in_vault() => error,
             decided => return decided,
         };
         if !self.worlds.may_be_vault(connection, self.clock.now()) {
@@ -223,6 +247,15 @@ impl Tokens {
             audience: Arc::clone(&self.any),
         })
     }
+}
+
+/// How each connection's tokens are revoked.
+fn revokers(config: &Config, clock: &Clock) -> std::io::Result<BTreeMap<String, Revoker>> {
+    let known = config.providers.values().filter_map(|provider| Some((provider, provider.revocation.as_ref()?)));
+    let revoker = |(provider, settings): (&config::Provider, &config::Revocation)| {
+        Ok((provider.connection.clone(), Revoker::new(settings, config.limits.tenant_timeout, clock)?))
+    };
+    known.map(revoker).collect()
 }
 
 /// Which of the caller's accounts `call` means.

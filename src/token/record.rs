@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use hyper::http::HeaderValue;
 
 use super::TokenError;
-use super::grant::Seed;
+use super::grant::{Lineage, Seed};
+use super::revoke::Pair;
 use crate::auth0::{Identity, User};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -57,6 +58,10 @@ pub(super) struct Account {
     id: Box<str>,
     /// The kind of identity provider, if it is not the connection's name.
     kind: Option<Box<str>>,
+    /// Its place in the store: that of its grant, or where it is written that the user has disconnected it.
+    key: Arc<Key>,
+    /// The sign-in that left its tokens.
+    lineage: Lineage,
     held: Held,
     /// Where a connection is renewed here: what a grant begins with, for each of its audiences.
     origins: Box<[Origin]>,
@@ -67,6 +72,15 @@ pub(super) struct Origin {
     /// The grant's place in the store.
     pub(super) key: Arc<Key>,
     pub(super) seed: Seed,
+}
+
+/// Where in the store an account is.
+pub(super) struct Place {
+    pub(super) key: Arc<Key>,
+    /// The sign-in that left what the tenant holds.
+    pub(super) lineage: Lineage,
+    /// What it left.
+    pub(super) left: Pair,
 }
 
 /// What the tenant holds for an account.
@@ -85,6 +99,10 @@ enum Held {
     Unusable,
     /// An OAuth 1.0a token, of which no bearer can be made.
     OAuth1,
+    /// A token that the user does not want used any more. With it what was granted can be taken back.
+    Disconnected {
+        value: HeaderValue,
+    },
     None,
 }
 
@@ -151,6 +169,7 @@ impl Record {
             },
             Held::Unusable => Standpoint::Refused(TokenError::Unusable { connection: connection() }),
             Held::OAuth1 => Standpoint::Refused(TokenError::OAuth1 { connection: connection() }),
+            Held::Disconnected { .. } => Standpoint::Refused(TokenError::Disconnected { connection: connection() }),
             Held::None => Standpoint::Refused(TokenError::NoToken { connection: connection() }),
         }
     }
@@ -168,7 +187,7 @@ impl Record {
     pub(super) fn value(&self, index: usize) -> Option<&HeaderValue> {
         match &self.accounts.get(index)?.held {
             Held::Token { value, .. } => Some(value),
-            Held::Unusable | Held::OAuth1 | Held::None => None,
+            Held::Unusable | Held::OAuth1 | Held::Disconnected { .. } | Held::None => None,
         }
     }
 
@@ -181,7 +200,7 @@ impl Record {
     pub(super) fn expires(&self, index: usize) -> Option<Timestamp> {
         match &self.accounts.get(index)?.held {
             Held::Token { expires, .. } => *expires,
-            Held::Unusable | Held::OAuth1 | Held::None => None,
+            Held::Unusable | Held::OAuth1 | Held::Disconnected { .. } | Held::None => None,
         }
     }
 
@@ -193,6 +212,56 @@ impl Record {
     /// What a grant of that account for `audience` begins with, if such are renewed here.
     pub(super) fn origin(&self, index: usize, audience: &str) -> Option<&Origin> {
         self.accounts.get(index)?.origins.iter().find(|origin| *origin.key.audience == *audience)
+    }
+
+    /// Every account whose token is used as the tenant holds it, with its place in the store and the sign-in that left it.
+    pub(super) fn unrenewed(&self) -> impl Iterator<Item = (usize, &Arc<Key>, Lineage)> {
+        let held = self.accounts.iter().enumerate();
+        let held = held.filter(|(_, account)| matches!(account.held, Held::Token { .. }));
+        held.map(|(index, account)| (index, &account.key, account.lineage))
+    }
+
+    /// Whether an account's token is used as the tenant holds it, and `key` is its place in the store.
+    pub(super) fn is_unrenewed(&self, key: &Key) -> bool {
+        self.unrenewed().any(|(_, own, _)| **own == *key)
+    }
+
+    /// The user does not want that account's token used.
+    pub(super) fn disconnect(&mut self, index: usize) {
+        if let Some(account) = self.accounts.get_mut(index)
+            && let Held::Token { value, .. } = &account.held
+        {
+            account.held = Held::Disconnected { value: value.clone() };
+        }
+    }
+
+    /// The account that is meant, if the user may be served and there is one.
+    pub(super) fn chosen(&self, connection: &str, wanted: Option<&str>) -> Result<usize, TokenError> {
+        self.standing()?;
+        self.choose(connection, wanted).map(|(index, _)| index)
+    }
+
+    /// Where in the store that account is: one place for each audience, or one alone where nothing is renewed. None where
+    /// the tenant holds no token.
+    pub(super) fn places(&self, index: usize) -> Vec<Place> {
+        let Some(account) = self.accounts.get(index) else { return Vec::new() };
+        let of_origin = |Origin { key, seed }: &Origin| {
+            let has_any = seed.access.is_some() || seed.refresh.is_some();
+            let pair = Pair { access: seed.access.clone(), refresh: seed.refresh.clone() };
+            has_any.then(|| Place { key: Arc::clone(key), lineage: seed.lineage, left: pair })
+        };
+        if !account.origins.is_empty() {
+            return account.origins.iter().filter_map(of_origin).collect();
+        }
+        match &account.held {
+            Held::Token { value, .. } | Held::Disconnected { value } => {
+                let token = value.as_bytes().get(BEARER.len()..).unwrap_or_default();
+                let access = std::str::from_utf8(token).ok().map(Secret::new);
+                let left = Pair { access, refresh: None };
+                vec![Place { key: Arc::clone(&account.key), lineage: account.lineage, left }]
+            }
+            Held::Unusable | Held::OAuth1 | Held::None => Vec::new(),
+        }
     }
 
     /// What a grant at `key` begins with, if the user (still) has that account and may use it.
@@ -234,7 +303,7 @@ impl Record {
             let Held::Token { value, refused, confirmed, .. } = &mut account.held else { continue };
             let at = previous.accounts.iter().find_map(|old| match &old.held {
                 Held::Token { value: old_value, refused, .. } if old_value == value => Some(refused),
-                Held::Token { .. } | Held::Unusable | Held::OAuth1 | Held::None => None,
+                Held::Token { .. } | Held::Unusable | Held::OAuth1 | Held::Disconnected { .. } | Held::None => None,
             });
             if let Some(at) = at.map(|at| at.load(Ordering::Relaxed)).filter(|at| *at != 0) {
                 *refused = AtomicU64::new(at);
@@ -262,24 +331,28 @@ impl Connection {
     }
 
     /// What grants of `identity` begin with.
-    fn origins(&self, identity: &Identity, subject: &Arc<str>, expires: Option<Timestamp>) -> Box<[Origin]> {
+    fn origins(&self, identity: &Identity, base: &Key, expires: Option<Timestamp>) -> Box<[Origin]> {
         if self.audiences.is_empty() {
             return Box::default();
         }
-        let account = Arc::<str>::from(format!("{}|{}", identity.provider, identity.user_id));
         let seed = Seed::new(identity.access_token.clone(), identity.refresh_token.clone(), expires);
         let origin = |audience: &Arc<str>| {
-            let key = Key {
-                tenant: Arc::clone(&self.tenant),
-                subject: Arc::clone(subject),
-                connection: Arc::clone(&self.name),
-                account: Arc::clone(&account),
-                audience: Arc::clone(audience),
-            };
+            let key = Key { audience: Arc::clone(audience), ..base.clone() };
             let seed = if audience.is_empty() { seed.clone() } else { seed.without_access() };
             Origin { key: Arc::new(key), seed }
         };
         self.audiences.iter().map(origin).collect()
+    }
+
+    /// The place in the store of what `identity` itself is for.
+    fn key(&self, identity: &Identity, subject: &Arc<str>) -> Key {
+        Key {
+            tenant: Arc::clone(&self.tenant),
+            subject: Arc::clone(subject),
+            connection: Arc::clone(&self.name),
+            account: Arc::from(format!("{}|{}", identity.provider, identity.user_id)),
+            audience: Arc::from(""),
+        }
     }
 }
 
@@ -297,12 +370,15 @@ impl Account {
                 None => Held::Unusable,
             },
         };
-        let origins = connection.origins(&identity, subject, expires);
+        let key = connection.key(&identity, subject);
+        let origins = connection.origins(&identity, &key, expires);
         Self {
             kind: (identity.provider != identity.connection && !identity.provider.is_empty())
                 .then(|| identity.provider.into_boxed_str()),
             id: identity.user_id.into_boxed_str(),
             connection: Arc::clone(&connection.name),
+            key: Arc::new(key),
+            lineage: Lineage::of(identity.access_token.as_ref(), identity.refresh_token.as_ref()),
             held,
             origins,
         }
@@ -330,100 +406,4 @@ pub(super) fn bearer(token: &Secret) -> Option<HeaderValue> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const REST: Duration = Duration::from_secs(600);
-
-    fn now() -> Timestamp {
-        Timestamp::from_unix_seconds(1_700_000_000)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    fn record(user: serde_json::Value, previous: Option<&Record>) -> Record {
-        let connection = |name| Connection { name: Arc::from(name), tenant: Arc::from("t"), audiences: Box::default() };
-        let connections = [connection("github"), connection("google-oauth2")];
-        let subject = Arc::from("github|7");
-        Record::new(
-            serde_json::from_value(user).unwrap(),
-            &subject,
-            &connections,
-            previous,
-            Instant::now()..Instant::now(),
-        )
-    }
-
-    fn verdict(record: &Record, connection: &str, wanted: Option<&str>) -> String {
-        match record.standpoint(&Wanted { connection, account: wanted, is_renewed: false }, now(), REST) {
-            Standpoint::Usable(index) => record.value(index).unwrap().to_str().unwrap().to_owned(),
-            Standpoint::Refused(error) => format!("{error:?}"),
-            Standpoint::Doubtful => "doubtful".to_owned(),
-        }
-    }
-
-    fn github(id: &str, token: &str) -> serde_json::Value {
-        json!({"connection": "github", "provider": "github", "user_id": id, "access_token": token})
-    }
-
-    #[test]
-    fn the_account_is_chosen_by_connection_never_by_position() {
-        let google =
-            json!({"connection": "google-oauth2", "provider": "google-oauth2", "user_id": "1", "access_token": "ya29"});
-        for identities in [json!([github("7", "gho"), google]), json!([google, github("7", "gho")])] {
-            let record = record(json!({ "identities": identities }), None);
-            assert_eq!(verdict(&record, "github", None), "Bearer gho");
-            assert_eq!(verdict(&record, "google-oauth2", None), "Bearer ya29");
-        }
-    }
-
-    #[test]
-    fn two_accounts_at_one_connection_must_be_told_apart_by_the_caller() {
-        let record = record(json!({ "identities": [github("7", "a"), github("8", "b")] }), None);
-        assert_eq!(verdict(&record, "github", None), r#"AmbiguousAccount { choices: ["7", "8"] }"#);
-        assert_eq!(verdict(&record, "github", Some("8")), "Bearer b");
-        assert_eq!(verdict(&record, "github", Some("github|7")), "Bearer a");
-        assert!(verdict(&record, "github", Some("google|7")).starts_with("NotConnected"));
-    }
-
-    #[test]
-    fn a_token_is_not_used_after_its_latest_possible_end() {
-        let mut identity = github("7", "a");
-        identity["expires_in"] = json!(3600);
-        let login = |text: &str| json!({ "identities": [identity.clone()], "last_login": text });
-        // 1,700,000,000 is 2023-11-14T22:13:20Z.
-        assert!(verdict(&record(login("2023-11-14T21:13:20.000Z"), None), "github", None).starts_with("Expired"));
-        assert_eq!(verdict(&record(login("2023-11-14T21:13:21.000Z"), None), "github", None), "Bearer a");
-    }
-
-    #[test]
-    fn a_refused_token_needs_a_new_look_and_then_rests_until_it_has_rested() {
-        let user = json!({ "identities": [github("7", "a")] });
-        let first = record(user.clone(), None);
-        first.refuse(&HeaderValue::from_static("Bearer a"), now());
-        assert_eq!(verdict(&first, "github", None), "doubtful");
-        let second = record(user, Some(&first));
-        assert!(verdict(&second, "github", None).starts_with("Rejected"));
-        let wanted = Wanted { connection: "github", account: None, is_renewed: false };
-        let later = second.standpoint(&wanted, now().plus(REST), REST);
-        assert!(matches!(later, Standpoint::Usable(0)));
-        let signed_in_anew = record(json!({ "identities": [github("7", "b")] }), Some(&second));
-        assert_eq!(verdict(&signed_in_anew, "github", None), "Bearer b");
-    }
-
-    #[test]
-    fn what_no_bearer_can_be_made_of_is_told_apart() {
-        let oauth1 = json!({"connection": "github", "user_id": 1, "access_token": "t", "access_token_secret": "s"});
-        for (identity, word) in [
-            (oauth1, "OAuth1"),
-            (github("1", "a\r\nx: y"), "Unusable"),
-            (github("1", "a b"), "Unusable"),
-            (github("1", ""), "NoToken"),
-        ] {
-            let record = record(json!({ "identities": [identity] }), None);
-            assert!(verdict(&record, "github", None).starts_with(word), "{word}");
-        }
-        assert_eq!(verdict(&record(json!({"blocked": true, "identities": []}), None), "github", None), "UserBlocked");
-    }
-}
+mod tests;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::TokenError;
+use super::disconnects::Disconnects;
 use super::flight::{Flights, Landing};
 use super::record::{Connection, Record, Standpoint, Wanted};
 use crate::auth0::{Priority, Tenant, TenantError};
 use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::store::Key;
 use crate::telemetry::metrics::{Metrics, Outcome};
 
 /// A refusal that another look at the tenant could lift is believed this long: a user who has just signed in waits no
@@ -33,6 +35,7 @@ pub(super) struct Users {
     token_wait: Duration,
     /// The configured connections; accounts elsewhere are not kept.
     connections: Arc<[Connection]>,
+    disconnects: Arc<Disconnects>,
     records: Arc<Bounded<Arc<str>, Arc<Record>, RandomState>>,
     failures: Arc<Bounded<Arc<str>, Arc<Failure>, RandomState>>,
     flights: Flights<Arc<str>, Read>,
@@ -59,8 +62,15 @@ type Read = Result<Arc<Record>, Arc<Failure>>;
 
 impl Users {
     /// Nothing held yet.
-    pub(super) fn new(config: &Config, tenant: &Arc<Tenant>, metrics: &Metrics, clock: &Clock) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        tenant: &Arc<Tenant>,
+        disconnects: Arc<Disconnects>,
+        metrics: &Metrics,
+        clock: &Clock,
+    ) -> Self {
         Self {
+            disconnects,
             tenant: Arc::clone(tenant),
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -75,11 +85,26 @@ impl Users {
 
     /// The same for a new configuration. What was read stays as far as that means the same accounts.
     pub(super) fn succeed(&self, config: &Config, tenant: &Arc<Tenant>) -> Self {
-        let mut next = Self::new(config, tenant, &self.metrics, &self.clock);
+        let mut next = Self::new(config, tenant, Arc::clone(&self.disconnects), &self.metrics, &self.clock);
         if next.connections == self.connections && next.records.bound() == self.records.bound() {
             next.records = Arc::clone(&self.records);
         }
         next
+    }
+
+    /// What is known of disconnected accounts.
+    pub(super) fn disconnects(&self) -> &Disconnects {
+        &self.disconnects
+    }
+
+    /// Forgets what is held of the user: the next call reads the tenant.
+    pub(super) fn forget(&self, subject: &Arc<str>) {
+        self.records.remove(subject);
+    }
+
+    /// Whether what is held of the user has a token in it whose place in the store is `key`.
+    pub(super) fn uses(&self, key: &Key) -> bool {
+        self.records.get(&key.subject).is_some_and(|record| record.is_unrenewed(key))
     }
 
     /// The account that `wanted` means, for a caller who has waited for a token since `begun`.
@@ -230,7 +255,7 @@ impl Users {
             let subject = Arc::clone(subject);
             let (tenant, clock, metrics) = (Arc::clone(&self.tenant), self.clock.clone(), self.metrics.clone());
             let (records, failures) = (Arc::clone(&self.records), Arc::clone(&self.failures));
-            let connections = Arc::clone(&self.connections);
+            let (connections, disconnects) = (Arc::clone(&self.connections), Arc::clone(&self.disconnects));
             let deadline = clock.instant() + patience;
             async move {
                 let asked_at = clock.instant();
@@ -238,7 +263,8 @@ impl Users {
                     Ok(user) => {
                         let previous = records.get(&subject);
                         let read = asked_at..clock.instant();
-                        let record = Record::new(user, &subject, &connections, previous.as_deref(), read);
+                        let mut record = Record::new(user, &subject, &connections, previous.as_deref(), read);
+                        disconnects.apply(&mut record).await;
                         let record = Arc::new(record);
                         records.insert(subject, Arc::clone(&record));
                         metrics.tokens_held(records.count());

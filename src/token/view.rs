@@ -136,13 +136,11 @@ impl Tokens {
                 }
                 let view = self.identity_view(subject, provider, account, begun).await;
                 match &view.next {
-                    Err(error) if error.connection().is_some() && self.worlds.may_be_vault(wanted.connection, now) => {
-                        View {
-                            accounts: view.accounts,
-                            age: view.age,
-                            ..View::of_vault(in_vault(), Some(error.clone()))
-                        }
-                    }
+                    Err(error) if error.may_be_in_vault() && self.worlds.may_be_vault(wanted.connection, now) => View {
+                        accounts: view.accounts,
+                        age: view.age,
+                        ..View::of_vault(in_vault(), Some(error.clone()))
+                    },
                     Ok(_) | Err(_) => view,
                 }
             }

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use crate::support::durable::{self, KEY};
 use crate::support::{Answer, Rig, Upstream, client, rig};
 
+mod disconnect;
+
 /// Longer than the demo providers' access tokens live.
 const HOUR: Duration = Duration::from_secs(3601);
 const APPLICATION: &str = "client_id = \"spa\"\nredirect_uri = \"https://app.example.com/cb\"";
@@ -21,6 +23,7 @@ const APPLICATION: &str = "client_id = \"spa\"\nredirect_uri = \"https://app.exa
 struct Life {
     world: World,
     server: Server,
+    toml: String,
 }
 
 /// A file for a store that is not there yet.
@@ -36,8 +39,12 @@ impl Life {
     async fn start(name: &str) -> Self {
         let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
         let toml = world.proxy_toml("127.0.0.1:0", &format!("sqlite:{}", fresh_file(name).display()), KEY);
-        let server = durable::serve(&world, &toml).await;
-        Self { world, server }
+        Self::with(world, &toml).await
+    }
+
+    async fn with(world: World, toml: &str) -> Self {
+        let server = durable::serve(&world, toml).await;
+        Self { world, server, toml: toml.to_owned() }
     }
 
     async fn send(&self, method: &str, path: &str) -> Answer {

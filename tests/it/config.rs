@@ -14,6 +14,7 @@ mod connections;
 mod expired_when;
 mod providers;
 mod renewal;
+mod revocation;
 mod secrets;
 mod shipped;
 mod store;

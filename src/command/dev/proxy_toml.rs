@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::World;
-use super::provider::Behaviour;
+use super::provider::{Behaviour, Dialect};
 
 impl World {
     /// A configuration for a proxy in this world, listening on `listen`, that keeps its grants in `store`.
@@ -35,13 +35,19 @@ impl World {
                 quoted(&format!("{name}.localhost")),
             );
             let settings = provider.settings();
+            let _infallible = write!(
+                text,
+                "client_id = {}\nclient_secret = {}\nrevoke_url = {}\nrevoke_with = {}\n",
+                quoted(&settings.client_id),
+                quoted(&settings.client_secret),
+                quoted(&provider.revoke_url()),
+                quoted(if settings.dialect == Dialect::GitHub { "github" } else { "token" }),
+            );
             if settings.behaviour != Behaviour::ForEver {
                 let _infallible = write!(
                     text,
-                    "token_url = {}\nclient_id = {}\nclient_secret = {}\nrotates = {}\n",
+                    "token_url = {}\nrotates = {}\n",
                     quoted(&provider.token_url()),
-                    quoted(&settings.client_id),
-                    quoted(&settings.client_secret),
                     matches!(settings.behaviour, Behaviour::Rotates { .. }),
                 );
             }

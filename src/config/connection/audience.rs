@@ -42,7 +42,7 @@ pub(super) fn settled(table: &Written, connection: &Settled, scopes: &Scopes) ->
         Source::Auto | Source::Identities | Source::TokenVault => connection.source,
     };
     let renewal = connection.renewal.clone().map(|renewal| Renewal { scope, ..renewal });
-    Settled { source, audience, renewal, proof: None }
+    Settled { source, audience, renewal, revocation: connection.revocation.clone(), proof: None }
 }
 
 /// In Token Vault, Auth0 renews, and for no audience in particular.

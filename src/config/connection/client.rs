@@ -4,31 +4,37 @@ use super::conflict;
 use super::written::{Auth, Keys};
 use crate::config::reader::Reader;
 use crate::config::said::{Place, place, value, value_or};
-use crate::config::{ClientProof, RefreshBody, RefreshGrant, Renewal};
+use crate::config::{ClientProof, RefreshBody, RefreshGrant, Renewal, Revocation, RevokeWith, RevokingClient};
 
-/// How the client renews of which one key stands at `client`. `None` when a fault was told.
-pub(super) fn renewal(reader: &mut Reader<'_>, keys: Keys, client: &Place) -> Option<Renewal> {
+/// How the client renews of which one key stands at `place`, and how it revokes. `None` when a fault was told.
+pub(super) fn settled(reader: &mut Reader<'_>, keys: &Keys, place: &Place) -> (Option<Renewal>, Option<Revocation>) {
     if keys.client_id.is_none() {
         let hint = "the connection's own OAuth client: tokens are renewed in its name, and nobody else can have those for \
                     an `audience`";
-        missing(reader, client, "client_id", hint);
+        missing(reader, place, "client_id", hint);
     }
-    if keys.token_url.is_none() {
+    // Where tokens never expire, they are still revoked in the client's name.
+    if keys.token_url.is_none() && keys.revoke_url.is_none() {
         let hint = "where tokens are renewed; for a provider that never lets them expire, leave the client's keys out";
-        missing(reader, client, "token_url", hint);
+        missing(reader, place, "token_url", hint);
     }
     let exchanges = value(&keys.refresh_grant) == Some(RefreshGrant::FacebookExchange);
     if let Some(body) = keys.refresh_body.as_ref().filter(|_| exchanges) {
         let hint = "the exchange is a GET, and has no body";
         conflict(reader, &body.place, "does not go with refresh_grant = \"fb_exchange_token\"", None, hint);
     }
-    let proof = proof(reader, &keys, client);
+    let client = value(&keys.client_id).zip(proof(reader, keys, place));
+    let revocation = revocation(keys, client.clone());
+    (client.and_then(|client| renewal(keys, client)), revocation)
+}
+
+fn renewal(keys: &Keys, (client_id, proof): (String, ClientProof)) -> Option<Renewal> {
     let token_url = value(&keys.token_url)?;
     Some(Renewal {
         url: value_or(&keys.refresh_url, token_url.clone())?,
         audience: token_url,
-        client_id: value(&keys.client_id)?,
-        proof: proof?,
+        client_id,
+        proof,
         body: value_or(&keys.refresh_body, RefreshBody::Form)?,
         grant: value_or(&keys.refresh_grant, RefreshGrant::RefreshToken)?,
         params: value(&keys.refresh_params).unwrap_or_default(),
@@ -38,6 +44,14 @@ pub(super) fn renewal(reader: &mut Reader<'_>, keys: Keys, client: &Place) -> Op
         rotates: value_or(&keys.rotates, true)?,
         lifetime: value(&keys.lifetime),
     })
+}
+
+/// How tokens are revoked, by this client if there is one.
+pub(super) fn revocation(keys: &Keys, client: Option<(String, ClientProof)>) -> Option<Revocation> {
+    let url = value(&keys.revoke_url)?;
+    let audience = value(&keys.token_url).unwrap_or_else(|| url.clone());
+    let client = client.map(|(id, proof)| RevokingClient { id, proof, audience });
+    Some(Revocation { url, with: value_or(&keys.revoke_with, RevokeWith::Token)?, client })
 }
 
 fn proof(reader: &mut Reader<'_>, keys: &Keys, client: &Place) -> Option<ClientProof> {

@@ -14,7 +14,8 @@ pub(super) fn in_token_vault(reader: &mut Reader<'_>, tables: &[Written], source
     for table in tables.iter().filter(means_it) {
         let why = "beside source = \"token_vault\": there Auth0 renews, with its own client";
         let hint = "leave the keys out, or say source = \"identities\" to have tokens renewed here";
-        told(reader, table, why, Some(&source.place), hint);
+        let places: Vec<&Place> = table.own().chain(table.keys.own_revocation()).collect();
+        told(reader, &places, why, Some(&source.place), hint);
     }
 }
 
@@ -28,12 +29,11 @@ pub(super) fn without_client(reader: &mut Reader<'_>, tables: &[Written]) {
         let why = "without the connection's own OAuth client: nothing is renewed here";
         let hint = "add its `client_id` and `client_secret`, or leave the keys out: users then sign in again when a token \
                     expires";
-        told(reader, table, why, None, hint);
+        told(reader, &table.own().collect::<Vec<_>>(), why, None, hint);
     }
 }
 
-fn told(reader: &mut Reader<'_>, table: &Written, why: &str, beside: Option<&Place>, hint: &str) {
-    let places: Vec<&Place> = table.own().collect();
+fn told(reader: &mut Reader<'_>, places: &[&Place], why: &str, beside: Option<&Place>, hint: &str) {
     let Some(first) = places.first() else { return };
     let list: Vec<String> = places.iter().map(|place| format!("`{}`", place.key)).collect();
     let fault = Fault::new(Code::Conflict, format!("nothing comes of {} {why}", list.join(", ")));

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::fault::{Code, Fault};
 use super::reader::Reader;
 use super::said::{Place, Said, agreed, value};
-use super::{ClientProof, Renewal, Source, preset};
+use super::{ClientProof, Renewal, Revocation, Source, preset};
 use crate::secret::Secret;
 
 mod audience;
@@ -27,6 +27,7 @@ pub(super) struct Settled {
     pub(super) source: Source,
     pub(super) audience: Option<String>,
     pub(super) renewal: Option<Renewal>,
+    pub(super) revocation: Option<Revocation>,
     /// With which secret calls are proven, if they are to be.
     pub(super) proof: Option<Secret>,
 }
@@ -66,9 +67,9 @@ fn connection(reader: &mut Reader<'_>, tables: &[Written], has_store: bool) -> S
             require_endpoint(reader, tables);
         }
         idle::without_client(reader, tables);
-        return Settled { source, ..Settled::default() };
+        return Settled { source, revocation: client::revocation(&keys, None), ..Settled::default() };
     };
-    let renewal = client::renewal(reader, keys, &client);
+    let (renewal, revocation) = client::settled(reader, &keys, &client);
     if let Some(renewal) = &renewal {
         audience::judge(reader, tables, renewal);
     }
@@ -80,7 +81,7 @@ fn connection(reader: &mut Reader<'_>, tables: &[Written], has_store: bool) -> S
         let fault = Fault::new(Code::Conflict, message).about(&client.table).at(client.header);
         reader.faults.push(fault.help(Some(hint.to_owned())));
     }
-    Settled { source, renewal, ..Settled::default() }
+    Settled { source, renewal, revocation, ..Settled::default() }
 }
 
 /// The secret with which calls of `table` are proven, if they are to be: the first of the connection's client.
@@ -109,6 +110,8 @@ fn share(reader: &mut Reader<'_>, tables: &[Written]) -> Keys {
         source: agree(reader, &all, |keys| &keys.source),
         token_url: agree(reader, &all, |keys| &keys.token_url),
         refresh_url: agree(reader, &all, |keys| &keys.refresh_url),
+        revoke_url: agree(reader, &all, |keys| &keys.revoke_url),
+        revoke_with: agree(reader, &all, |keys| &keys.revoke_with),
         client_secret: agree(reader, &with_client, |keys| &keys.client_secret),
         client_key: agree(reader, &with_client, |keys| &keys.client_key),
         client_id,

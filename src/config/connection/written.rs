@@ -10,7 +10,7 @@ use crate::config::said::{Place, Said, place};
 use crate::config::secret_source::{private_key, secret, secrets};
 use crate::config::value::{Invalid, Item, boolean, not_empty, one_of, scope, text};
 use crate::config::vars::Vars;
-use crate::config::{RefreshBody, RefreshGrant, Source, url};
+use crate::config::{RefreshBody, RefreshGrant, RevokeWith, Source, url};
 use crate::secret::Secret;
 
 /// What one table, or the preset behind it, says about its connection.
@@ -42,6 +42,8 @@ pub(super) struct Keys {
     pub(super) source: Option<Said<Source>>,
     pub(super) token_url: Option<Said<String>>,
     pub(super) refresh_url: Option<Said<String>>,
+    pub(super) revoke_url: Option<Said<String>>,
+    pub(super) revoke_with: Option<Said<RevokeWith>>,
     pub(super) client_id: Option<Said<String>>,
     pub(super) client_secret: Option<Said<Vec<Secret>>>,
     pub(super) client_key: Option<Said<Secret>>,
@@ -67,6 +69,12 @@ const SOURCES: [(&str, Source); 3] =
 const AUTHS: [(&str, Auth); 4] =
     [("post", Auth::Post), ("basic", Auth::Basic), ("none", Auth::Nothing), ("private_key_jwt", Auth::PrivateKeyJwt)];
 const PROOFS: [(&str, Proof); 2] = [("off", Proof::Off), ("appsecret", Proof::AppSecret)];
+const REVOCATIONS: [(&str, RevokeWith); 4] = [
+    ("token", RevokeWith::Token),
+    ("bearer", RevokeWith::Bearer),
+    ("delete", RevokeWith::Delete),
+    ("github", RevokeWith::GitHub),
+];
 const BODIES: [(&str, RefreshBody); 2] = [("form", RefreshBody::Form), ("json", RefreshBody::Json)];
 const GRANTS: [(&str, RefreshGrant); 2] =
     [("refresh_token", RefreshGrant::RefreshToken), ("fb_exchange_token", RefreshGrant::FacebookExchange)];
@@ -97,10 +105,23 @@ impl Written {
             own.refuse(&written)?;
             url::endpoint(&written)
         };
+        let stays = !has_moved(table, "base_url") && !has_moved(table, "token_url");
+        // Who says that the provider is elsewhere has its tokens revoked there too, and nowhere else.
+        fn of_here<T>(said: Option<Said<T>>, stays: bool) -> Option<Said<T>> {
+            said.filter(|said| stays || !said.is_inherited)
+        }
         let keys = Keys {
             source: table.said("source", |table, key| table.optional(key, one_of(SOURCES))),
             token_url: table.said("token_url", |table, key| table.optional(key, text(endpoint))),
             refresh_url: table.said("refresh_url", |table, key| table.optional(key, text(endpoint))),
+            revoke_url: of_here(
+                table.said("revoke_url", |table, key| table.optional(key, text(|url| revocation_url(url, own)))),
+                stays,
+            ),
+            revoke_with: of_here(
+                table.said("revoke_with", |table, key| table.optional(key, one_of(REVOCATIONS))),
+                stays,
+            ),
             client_id: table.said("client_id", |table, key| table.optional(key, text(not_empty))),
             client_secret: table.said("client_secret", client_secrets),
             client_key: table.said("client_key", private_key),
@@ -141,6 +162,13 @@ impl Written {
 }
 
 impl Keys {
+    /// Where those about revocation stand that the table has itself.
+    pub(super) fn own_revocation(&self) -> impl Iterator<Item = &Place> {
+        let url = self.revoke_url.as_ref().filter(|said| !said.is_inherited).map(|said| &said.place);
+        let with = self.revoke_with.as_ref().filter(|said| !said.is_inherited).map(|said| &said.place);
+        [url, with].into_iter().flatten()
+    }
+
     /// Where a client stands, or a part of one: without it nothing is renewed.
     pub(super) fn client(&self) -> Option<&Place> {
         [place(&self.client_id), place(&self.client_secret), place(&self.client_key)].into_iter().flatten().next()
@@ -175,6 +203,23 @@ fn params(table: &mut Table<'_, '_>, key: &'static str) -> Option<Vec<(String, S
     };
     let read: Vec<_> = entries.into_iter().map(read).collect();
     read.into_iter().collect()
+}
+
+/// Whether the table itself says that this address is at another host than its preset does.
+fn has_moved(table: &Table<'_, '_>, key: &str) -> bool {
+    let of_preset = table.of_preset(key).and_then(|value| value.as_str());
+    match (table.peek(key), of_preset) {
+        (Some((own, false)), Some(known)) => url::host(own) != url::host(known),
+        (_, _) => false,
+    }
+}
+
+/// Reads where tokens are revoked: an address, perhaps with the client in it.
+fn revocation_url(text: &str, own: &OwnPlace) -> Result<String, Invalid> {
+    let sample = text.replace("{client_id}", "client");
+    own.refuse(&sample)?;
+    url::endpoint(&sample)?;
+    Ok(text.to_owned())
 }
 
 /// Reads scopes as they are sent: one text, with a space between two (RFC 6749 §3.3).

@@ -159,12 +159,39 @@ fn a_dead_grant_serves_while_its_access_token_lives_and_a_new_sign_in_revives_it
 }
 
 #[test]
+fn a_disconnected_grant_has_no_token_and_only_another_sign_in_revives_it() {
+    let (old, new) = (seed("a", "r"), seed("b", ""));
+    for grant in [grant("a", "r"), grant("a", "r").begin(now()), grant("a", "r").die(Death::Refused)] {
+        let parted = grant.disconnect(old.lineage).unwrap();
+        assert_eq!((&parted.access, &parted.refresh, parted.generation), (&None, &None, grant.generation + 1));
+        assert_eq!(step(&parted, Duration::ZERO, KEEPS), Step::Reconnect(Some(Death::Disconnected)));
+        assert_eq!(parted.adopt(&old, now()), None);
+        assert_eq!(parted.disconnect(old.lineage), None, "it is already");
+        let revived = parted.adopt(&new, now()).unwrap();
+        assert_eq!((revived.state, revived.access.unwrap().value), (State::Active, secret("b").unwrap()));
+        // Of a sign-in that nobody has used yet, too.
+        let parted = grant.disconnect(new.lineage).unwrap();
+        assert_eq!(parted.adopt(&new, now()), None);
+    }
+    assert_eq!(Grant::disconnected(old.lineage, 7).adopt(&old, now()), None);
+}
+
+#[test]
+fn a_version_that_knows_of_no_disconnecting_reads_everything_else() {
+    let layout =
+        |grant: &Grant| serde_json::from_slice::<serde_json::Value>(&grant.encode()).unwrap()["layout"].clone();
+    assert_eq!(layout(&grant("a", "r").die(Death::Refused)), 1);
+    assert_eq!(layout(&grant("a", "r").disconnect(seed("a", "r").lineage).unwrap()), 2);
+}
+
+#[test]
 fn a_record_is_read_as_it_was_written() {
     let first = grant("a", "r");
     for grant in [
         first.clone(),
         first.begin(now()),
         first.die(Death::AnswersLost),
+        first.disconnect(seed("a", "r").lineage).unwrap(),
         first.succeed(&granted("b", "s", Some(HOUR)), ROTATES, now()),
         grant("a", ""),
     ] {
@@ -176,5 +203,5 @@ fn a_record_is_read_as_it_was_written() {
 fn a_damaged_record_and_one_of_a_newer_version_are_told_apart() {
     assert_eq!(Grant::decode(1, b"nonsense"), Err(DecodeError::Damaged));
     assert_eq!(Grant::decode(1, br#"{"layout":1}"#), Err(DecodeError::Damaged));
-    assert_eq!(Grant::decode(1, br#"{"layout":2,"all":"new"}"#), Err(DecodeError::Newer));
+    assert_eq!(Grant::decode(1, br#"{"layout":3,"all":"new"}"#), Err(DecodeError::Newer));
 }

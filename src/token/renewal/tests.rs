@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::*;
-use crate::token::grant::{Fingerprint, Spends};
+use crate::token::grant::{Fingerprint, Lineage, Spends};
 
 const TERMS: Terms = Terms { spends: Spends::RefreshToken, rotates: true, lifetime: None, rest: REST };
 /// What a token lives, and less than what passes between two rounds.
@@ -30,6 +30,10 @@ struct World {
     faults: u8,
     rounds: u8,
     sign_ins: u8,
+    /// How often the user may still have the account disconnected.
+    partings: u8,
+    /// What was last disconnected.
+    parted: Option<Lineage>,
     /// How often the provider may still refuse what it has issued.
     rejections: u8,
     /// Whether anything has gone wrong.
@@ -118,6 +122,8 @@ impl World {
             faults,
             rounds,
             sign_ins,
+            partings: 0,
+            parted: None,
             rejections: 1,
             is_disturbed: false,
             is_hurt: false,
@@ -180,6 +186,9 @@ impl World {
                 (world.is_disturbed, world.is_hurt, world.has_slept) = (true, true, true);
             });
         }
+        if self.partings > 0 {
+            consider(&Self::part);
+        }
         if self.rounds > 0 {
             consider(&|world| (world.rounds, world.now) = (world.rounds - 1, world.now.plus(ROUND)));
         }
@@ -190,6 +199,16 @@ impl World {
             });
         }
         next
+    }
+
+    /// The user has the account disconnected, in the midst of it all, and the provider hears nothing of it.
+    fn part(&mut self) {
+        let lineage = self.identity.lineage;
+        let first = || Grant::disconnected(lineage, self.now.unix_millis());
+        self.row =
+            Some(self.row.as_ref().map_or_else(first, |row| row.disconnect(lineage).unwrap_or_else(|| row.clone())));
+        (self.partings, self.parted) = (self.partings - 1, Some(lineage));
+        (self.is_disturbed, self.is_hurt) = (true, true);
     }
 
     fn start(&mut self, index: usize, refused: Option<Fingerprint>) {
@@ -319,10 +338,14 @@ impl World {
 
     /// In the end there is the newest token, or the user hears that a new sign-in is needed; and that helps.
     fn check(&self) {
+        let of_parted = self.row.as_ref().filter(|row| self.parted == Some(row.lineage()));
+        assert!(of_parted.is_none_or(|row| row.is_disconnected(row.lineage())), "it is back without a sign-in");
         if self.replicas.iter().any(|replica| replica.running.is_some()) {
             return;
         }
         let (mut world, end) = self.clone().aftermath();
+        let is_parted = self.parted == Some(self.identity.lineage);
+        assert_eq!(is_parted, matches!(end, End::Reconnect(_, Some(Death::Disconnected))), "{end:?}");
         match &end {
             End::Use(grant) => assert_eq!(grant.refresh, Some(world.provider.refresh_token()), "not the newest"),
             End::Reconnect(..) => {
@@ -369,6 +392,13 @@ fn a_crash_a_lost_answer_or_a_long_pause_at_any_step_ends_in_the_newest_token_or
 }
 
 #[test]
+fn what_is_disconnected_at_any_step_stays_so_until_the_next_sign_in_and_no_longer() {
+    let quiet = explore(World { partings: 1, ..World::new(2, 0, 1, 1) });
+    let troubled = explore(World { partings: 1, rejections: 0, ..World::new(2, 1, 0, 1) });
+    assert!(quiet > 5_000 && troubled > 5_000, "{quiet} and {troubled} states");
+}
+
+#[test]
 fn a_grant_for_an_audience_of_its_own_is_not_lost_either() {
     let count = explore(World::with(2, 0, 1, 1, true)) + explore(World::with(2, 1, 0, 1, true));
     assert!(count > 10_000, "{count} states");
@@ -382,8 +412,9 @@ proptest::proptest! {
     fn any_history_of_many_replicas_ends_in_the_newest_token_or_a_clear_reconnect(
         choices in proptest::collection::vec(proptest::prelude::any::<u16>(), 400),
         has_audience in proptest::prelude::any::<bool>(),
+        partings in 0..3_u8,
     ) {
-        let mut world = World::with(5, 6, 5, 3, has_audience);
+        let mut world = World { partings, ..World::with(5, 6, 5, 3, has_audience) };
         for choice in choices {
             let mut successors = world.successors();
             world = successors.swap_remove(usize::from(choice) % successors.len());

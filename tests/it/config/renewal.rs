@@ -189,7 +189,7 @@ fn half_a_client_is_a_fault() {
             "`refresh_body` does not go with refresh_grant = \"fb_exchange_token\"",
         ),
         ("google", "client_id = \"a\"", "missing key `client_secret` in [providers.google]"),
-        ("github", CLIENT, "missing key `token_url` in [providers.github]"),
+        ("shopify", &format!("vars = {{ shop = \"a\" }}\n{CLIENT}"), "missing key `token_url` in [providers.shopify]"),
         (
             "google",
             "client_id = \"a\"\nrefresh_auth = \"private_key_jwt\"",

@@ -203,6 +203,20 @@ impl Ledger {
         self.access.remove(access_token);
     }
 
+    /// Ends the grant that the token belongs to, of whichever kind it is. Tells whether there was one.
+    pub(super) fn revoke_token(&mut self, token: &str) -> bool {
+        let of_access = self.access.get(token).map(|access| access.family);
+        let Some(family) = of_access.or_else(|| self.refresh.get(token).map(|refresh| refresh.family)) else {
+            return false;
+        };
+        self.revoke(family);
+        // Who signs in again after that is asked again, and given a refresh token again.
+        if let Some(family) = self.families.get(family) {
+            self.given.remove(&family.account);
+        }
+        true
+    }
+
     pub(super) fn revoke_account(&mut self, account: &str) {
         self.families.iter_mut().filter(|family| family.account == account).for_each(|family| family.revoked = true);
         self.given.remove(account);

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 mod api;
 mod dialect;
 mod ledger;
+mod revoke;
 mod settings;
 mod stream;
 mod token;
@@ -32,6 +33,8 @@ pub enum Side {
     Api,
     /// `/oauth/token`.
     Token,
+    /// Where tokens are revoked.
+    Revoke,
 }
 
 /// A running provider. Dropped, it is gone.
@@ -95,6 +98,13 @@ impl Provider {
     #[must_use]
     pub fn token_url(&self) -> String {
         format!("{}/oauth/token", self.shared.base_url)
+    }
+
+    /// Where tokens are revoked; as in a configuration, `{client_id}` stands for the client's.
+    #[must_use]
+    pub fn revoke_url(&self) -> String {
+        let path = if self.shared.settings.dialect == Dialect::GitHub { revoke::GRANT } else { revoke::TOKEN };
+        format!("{}{path}", self.shared.base_url)
     }
 
     /// What it was started with.
@@ -228,6 +238,8 @@ impl Shared {
 async fn handle(provider: Arc<Shared>, request: Request<Incoming>) -> Answer {
     if request.uri().path() == "/oauth/token" {
         provider.faults.run(Side::Token, token::answer(&provider, request)).await
+    } else if revoke::is_meant(request.uri().path()) {
+        provider.faults.run(Side::Revoke, revoke::answer(&provider, request)).await
     } else {
         provider.faults.run(Side::Api, api::answer(&provider, request)).await
     }

@@ -54,6 +54,11 @@ fn renew(provider: &Shared, headers: &HeaderMap, form: &Parameters) -> Result<Is
     provider.renew(token).ok_or(refused("invalid_grant", "Token has been expired or revoked."))
 }
 
+/// Whether the client has proven itself.
+pub(super) fn is_client(provider: &Shared, headers: &HeaderMap, form: &Parameters) -> bool {
+    authenticate(provider, headers, form).is_ok()
+}
+
 fn authenticate(provider: &Shared, headers: &HeaderMap, form: &Parameters) -> Result<(), Refused> {
     let settings = &provider.settings;
     let genuine = match (headers.get(AUTHORIZATION), form.get("client_secret")) {
