@@ -112,13 +112,25 @@ impl Rules {
 
     /// Turns the head of a caller's request into that of the request to the provider, in place.
     pub fn for_upstream(&self, head: &mut Parts, call: &Call, token: &AccessToken) -> CallerSide {
+        self.with_token(head, call, token.expose())
+    }
+
+    /// The same for whoever asks what would be sent: with these words in the token's place.
+    pub fn rehearse(&self, head: &mut Parts, call: &Call) {
+        let token = [call.provider().auth_prefix().as_bytes(), b"<the account's token>"].concat();
+        // A configured prefix is one that a header can carry.
+        let token = HeaderValue::from_bytes(&token).unwrap_or_else(|_| HeaderValue::from_static(""));
+        self.with_token(head, call, &token);
+    }
+
+    fn with_token(&self, head: &mut Parts, call: &Call, token: &HeaderValue) -> CallerSide {
         let provider = call.provider();
         if provider.reads_bodies() {
             // RFC 9110 §12.5.3. What is compressed cannot be read on its way back.
             head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         let has_token_in_query = call.caller().bearer().is_from_query();
-        let side = self.rewrite(head, provider.default_headers(), provider.auth_header(), token.expose());
+        let side = self.rewrite(head, provider.default_headers(), provider.auth_header(), token);
         CallerSide { has_token_in_query, ..side }
     }
 

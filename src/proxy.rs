@@ -30,6 +30,7 @@ use crate::upstream::Upstream;
 
 mod connections;
 mod exchange;
+pub mod rehearsal;
 
 use exchange::Answer;
 

@@ -55,6 +55,24 @@ pub(super) struct Person {
     pub(super) expires: Timestamp,
 }
 
+/// What stands in a token, as text.
+pub(super) struct Told {
+    pub(super) audience: String,
+    pub(super) is_id_token: bool,
+    pub(super) expires: String,
+    pub(super) begins: Option<String>,
+    pub(super) subject: String,
+    pub(super) is_bound: bool,
+}
+
+pub(super) fn nothing() -> String {
+    "none".to_owned()
+}
+
+fn date(seconds: u64) -> String {
+    Timestamp::from_unix_seconds(seconds).to_string()
+}
+
 impl Claims {
     /// Reads the claims of a three-part token without judging them.
     pub(super) fn read(token: &str) -> Result<Self, CallerError> {
@@ -66,21 +84,32 @@ impl Claims {
         self.iss.as_deref()
     }
 
+    /// The texts of what was judged, for whoever asks why: audience, expiry, begin, subject.
+    pub(super) fn told(&self) -> Told {
+        let time = |claim: &Option<Value>| {
+            let told = |claim: &Value| numeric_date(claim).map_or_else(|| claim.to_string(), date);
+            claim.as_ref().map_or_else(nothing, told)
+        };
+        Told {
+            audience: match &self.aud {
+                None => nothing(),
+                Some(Audience::One(one)) => one.clone(),
+                Some(Audience::Several(several)) => several.join(", "),
+            },
+            is_id_token: self.nonce.is_some() || self.at_hash.is_some(),
+            expires: time(&self.exp),
+            begins: self.nbf.is_some().then(|| time(&self.nbf)),
+            subject: self.sub.clone().unwrap_or_else(nothing),
+            is_bound: self.cnf.is_some(),
+        }
+    }
+
     /// Judges the claims of a token whose signature was found good.
     pub(super) fn judge(self, audience: &Arc<str>, now: Timestamp) -> Result<Person, CallerError> {
-        let expires = self.lifetime(now)?;
-        if !self.aud.as_ref().is_some_and(|named| named.contains(audience)) {
-            return Err(CallerError::WrongAudience(Arc::clone(audience)));
-        }
-        // OpenID Connect Core §2 and §3.1.3.6: only ID tokens carry these. A configuration that names a client id as
-        // its audience would otherwise take ID tokens for access tokens.
-        if self.nonce.is_some() || self.at_hash.is_some() {
-            return Err(CallerError::WrongAudience(Arc::clone(audience)));
-        }
-        // RFC 7800 §3.1: a bound token without its proof is not proof of anything. Which binding it is does not matter.
-        if self.cnf.is_some() {
-            return Err(CallerError::Invalid("it is bound to a key, and proofs of possession are not accepted yet"));
-        }
+        let expires = self.expiry(now)?;
+        self.begin(now)?;
+        self.purpose(audience)?;
+        self.binding()?;
         let subject = Arc::from(self.person()?);
         let mut grants = self.scope.unwrap_or_default();
         for permission in self.permissions.unwrap_or_default() {
@@ -90,22 +119,46 @@ impl Claims {
         Ok(Person { subject, grants: grants.into_boxed_str(), expires })
     }
 
-    fn lifetime(&self, now: Timestamp) -> Result<Timestamp, CallerError> {
-        let seconds = |claim: &Value| numeric_date(claim).ok_or(CallerError::Invalid("a time in it is not a number"));
+    /// Until when it is accepted.
+    pub(super) fn expiry(&self, now: Timestamp) -> Result<Timestamp, CallerError> {
         let expires = self.exp.as_ref().ok_or(CallerError::Invalid("it never expires")).and_then(seconds)?;
         if now.unix_seconds() >= expires.saturating_add(LEEWAY_SECONDS) {
             return Err(CallerError::Expired);
         }
-        if let Some(claim) = &self.nbf
-            && seconds(claim)? > now.unix_seconds().saturating_add(LEEWAY_SECONDS)
-        {
-            return Err(CallerError::Invalid("it is not valid yet"));
-        }
         Ok(Timestamp::from_unix_seconds(expires.saturating_add(LEEWAY_SECONDS)))
     }
 
+    /// Whether it is valid already.
+    pub(super) fn begin(&self, now: Timestamp) -> Result<(), CallerError> {
+        match &self.nbf {
+            Some(claim) if seconds(claim)? > now.unix_seconds().saturating_add(LEEWAY_SECONDS) => {
+                Err(CallerError::Invalid("it is not valid yet"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether it is an access token for us.
+    pub(super) fn purpose(&self, audience: &Arc<str>) -> Result<(), CallerError> {
+        let is_for_us = self.aud.as_ref().is_some_and(|named| named.contains(audience));
+        // OpenID Connect Core §2 and §3.1.3.6: only ID tokens carry these. A configuration that names a client id as
+        // its audience would otherwise take ID tokens for access tokens.
+        if !is_for_us || self.nonce.is_some() || self.at_hash.is_some() {
+            return Err(CallerError::WrongAudience(Arc::clone(audience)));
+        }
+        Ok(())
+    }
+
+    /// RFC 7800 §3.1: a bound token without its proof is not proof of anything. Which binding it is does not matter.
+    pub(super) fn binding(&self) -> Result<(), CallerError> {
+        if self.cnf.is_some() {
+            return Err(CallerError::Invalid("it is bound to a key, and proofs of possession are not accepted yet"));
+        }
+        Ok(())
+    }
+
     /// The subject, if it is a person's. Auth0 marks machines in several ways, of which `@clients` is only the oldest.
-    fn person(&self) -> Result<&str, CallerError> {
+    pub(super) fn person(&self) -> Result<&str, CallerError> {
         let subject = self.sub.as_deref().unwrap_or_default();
         let is = |claim: &Option<Value>, text: &str| claim.as_ref().and_then(Value::as_str) == Some(text);
         let is_machine = subject.ends_with("@clients")
@@ -119,6 +172,10 @@ impl Claims {
         }
         Ok(subject)
     }
+}
+
+fn seconds(claim: &Value) -> Result<u64, CallerError> {
+    numeric_date(claim).ok_or(CallerError::Invalid("a time in it is not a number"))
 }
 
 /// RFC 7519 §2 `NumericDate`: a JSON number, fractions allowed, of seconds since the epoch.

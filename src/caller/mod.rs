@@ -12,11 +12,13 @@ use crate::config::Config;
 
 mod bearer;
 mod claims;
+mod finding;
 mod key_set;
 mod remembered;
 mod signature;
 
 pub use bearer::Bearer;
+pub use finding::Finding;
 pub use signature::{Signature, SignatureError, VerificationKey};
 
 use claims::Claims;
@@ -163,18 +165,19 @@ impl Verifier {
         self.issuers.get(usize::from(index))
     }
 
+    fn issuer_of(&self, claims: &Claims) -> Result<(usize, &Issuer), CallerError> {
+        let mut issuers = self.issuers.iter().enumerate();
+        let named = issuers.find(|(_, issuer)| Some(issuer.name.as_str()) == claims.issuer());
+        named.ok_or(CallerError::Invalid("its issuer is not one of the configured issuers"))
+    }
+
     async fn verify_anew(&self, bearer: &Bearer) -> Result<Remembered, CallerError> {
         let token = bearer.jwt(&self.audience)?;
         let signature = Signature::of(token).map_err(|error| CallerError::Invalid(error.reason()))?;
         // The claims are read before the signature is checked for one purpose: to know whose keys to check it with.
         // The keys' address comes from configuration, never from the token.
         let claims = Claims::read(token)?;
-        let (index, issuer) = self
-            .issuers
-            .iter()
-            .enumerate()
-            .find(|(_, issuer)| Some(issuer.name.as_str()) == claims.issuer())
-            .ok_or(CallerError::Invalid("its issuer is not one of the configured issuers"))?;
+        let (index, issuer) = self.issuer_of(&claims)?;
         // Before the key is looked up: one that leaves the set from here on is noticed at the next request.
         let key_revision = issuer.keys.revision();
         let key = issuer.keys.find(signature.key_id()).await?;

@@ -15,6 +15,7 @@ mod completions;
 mod curl;
 mod curlrc;
 pub mod dev;
+mod explain;
 mod help;
 mod login;
 mod logout;
@@ -25,6 +26,7 @@ mod schema;
 mod serve;
 mod session;
 mod store;
+mod text;
 mod token;
 mod watched;
 
@@ -89,6 +91,8 @@ enum Command {
     Curl(curl::Options),
     /// Print a configuration for `curl -K -` that holds the token
     Curlrc(curlrc::Options),
+    /// Say what would become of a request, step by step, without sending it
+    Explain(explain::Arguments),
     /// Find every fault in the configuration, without starting
     Check {
         /// The configuration
@@ -158,6 +162,7 @@ pub fn main() -> ExitCode {
         Command::Token(options) => token::run(&options, &ProcessEnv),
         Command::Curl(options) => curl::run(&options, &ProcessEnv),
         Command::Curlrc(options) => curlrc::run(&options, &ProcessEnv),
+        Command::Explain(arguments) => explain::run(&arguments, &ProcessEnv, &mut io::stdout()),
         Command::Check { config, json } => {
             let color = io::stdout().is_terminal() && ProcessEnv.allows_color();
             check::run(&config, json, &ProcessEnv, &mut io::stdout(), color)

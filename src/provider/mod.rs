@@ -109,6 +109,12 @@ impl Provider {
         &self.settings.headers
     }
 
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> &config::Provider {
+        &self.settings
+    }
+
     /// By which of its answers a token is known to be dead; the first rule that matches decides.
     #[must_use]
     pub fn expired_when(&self) -> &[ExpiredWhen] {
@@ -303,6 +309,13 @@ impl Route {
     #[must_use]
     pub fn provider(&self) -> &Arc<Provider> {
         &self.provider
+    }
+
+    /// Where it leads, but for a proof that only a token can be given.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let base = &self.provider.settings.base_url;
+        format!("{}://{}{}", base.scheme, base.authority, self.target)
     }
 }
 

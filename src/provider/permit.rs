@@ -1,5 +1,6 @@
 //! Whether a caller may make a call: method and path against the provider's rules, scopes against its requirements.
 
+use std::fmt;
 use std::sync::Arc;
 
 use hyper::http::{HeaderMap, HeaderName, Method};
@@ -100,28 +101,73 @@ impl Provider {
     }
 }
 
+/// What a provider's rules say of a request, and which one of them says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling<'rules> {
+    /// Everything is permitted.
+    All,
+    /// Reading is.
+    Read,
+    /// This rule of `allow` permits it.
+    Allowed(&'rules Rule),
+    /// Nothing in `allow` permits it.
+    NotAllowed,
+    /// This rule of `deny` forbids it.
+    Denied(&'rules Rule),
+}
+
+impl Ruling<'_> {
+    /// Whether the request is permitted.
+    #[must_use]
+    pub fn permits(self) -> bool {
+        match self {
+            Self::All | Self::Read | Self::Allowed(_) => true,
+            Self::NotAllowed | Self::Denied(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Ruling<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => formatter.write_str("allow = \"all\""),
+            Self::Read => formatter.write_str("allow = \"read\" (GET and HEAD)"),
+            Self::Allowed(rule) => write!(formatter, "allow has \"{rule}\""),
+            Self::NotAllowed => formatter.write_str("nothing in `allow` permits it"),
+            Self::Denied(rule) => write!(formatter, "deny has \"{rule}\""),
+        }
+    }
+}
+
 impl Route {
     /// Permits `caller` to make this request, or says why not.
     ///
     /// # Errors
     /// [`PermitError`].
     pub fn permit(self, caller: Caller, method: &Method, headers: &HeaderMap) -> Result<Call, PermitError> {
-        let provider = || self.provider.name().clone();
         if let Some(taken) = &self.taken {
             caller.bearer().suits(taken, self.target.as_str())?;
         }
         self.provider.admit(&caller)?;
-        let settings = &self.provider.settings;
-        if restricts_methods(settings) && headers.keys().any(overrides_method) {
-            return Err(PermitError::MethodOverride { provider: provider() });
-        }
-        if !self.is_allowed(method)? {
-            return Err(PermitError::NotAllowed { method: method.clone(), provider: provider() });
-        }
-        self.check_parameters()?;
+        self.judge(method, headers)?;
         let account = account(headers)?;
         let min_validity = min_validity(headers)?;
         Ok(Call { caller, provider: self.provider, target: self.target, account, min_validity })
+    }
+
+    /// Whether the provider's rules permit this request, whoever makes it.
+    ///
+    /// # Errors
+    /// [`PermitError`].
+    pub fn judge(&self, method: &Method, headers: &HeaderMap) -> Result<(), PermitError> {
+        let provider = || self.provider.name().clone();
+        if restricts_methods(&self.provider.settings) && headers.keys().any(overrides_method) {
+            return Err(PermitError::MethodOverride { provider: provider() });
+        }
+        if !self.ruling(method)?.permits() {
+            return Err(PermitError::NotAllowed { method: method.clone(), provider: provider() });
+        }
+        self.check_parameters()
     }
 
     /// A call that asks for a second method must be permitted under both, and of calls within a call nothing is known.
@@ -131,7 +177,7 @@ impl Route {
             |name: &str| PermitError::Parameter { name: name.to_owned(), provider: self.provider.name().clone() };
         for (name, value) in query::values(target, &parameters.method) {
             let method = Method::from_bytes(value.trim_ascii().to_ascii_uppercase().as_slice());
-            if !method.is_ok_and(|method| self.is_allowed(&method).unwrap_or(false)) {
+            if !method.is_ok_and(|method| self.ruling(&method).is_ok_and(Ruling::permits)) {
                 return Err(refusal(name));
             }
         }
@@ -144,14 +190,16 @@ impl Route {
         }
     }
 
-    /// Rules look at a decoded copy of the path behind the base URL; what is sent stays as it came.
-    fn is_allowed(&self, method: &Method) -> Result<bool, PermitError> {
+    /// What decides. Rules look at a decoded copy of the path behind the base URL; what is sent stays as it came.
+    ///
+    /// # Errors
+    /// [`PermitError::EncodedSlash`].
+    pub fn ruling(&self, method: &Method) -> Result<Ruling<'_>, PermitError> {
         let settings = &self.provider.settings;
-        let is_read = *method == Method::GET || *method == Method::HEAD;
         if settings.deny.is_empty() {
             match &settings.allow {
-                Allow::All => return Ok(true),
-                Allow::Read => return Ok(is_read),
+                Allow::All => return Ok(Ruling::All),
+                Allow::Read => return Ok(read(method)),
                 Allow::Rules(_) => {}
             }
         }
@@ -159,18 +207,24 @@ impl Route {
         let judge = |path: &str| {
             let decoded = percent::decode(path.as_bytes());
             let decoded = String::from_utf8_lossy(&decoded);
-            let is_allowed = match &settings.allow {
-                Allow::All => true,
-                Allow::Read => is_read,
-                Allow::Rules(rules) => rules.iter().any(|rule| rule.matches(method, &decoded)),
+            let is_about = |rule: &&Rule| rule.matches(method, &decoded);
+            let allowed = match &settings.allow {
+                Allow::All => Ruling::All,
+                Allow::Read => read(method),
+                Allow::Rules(rules) => rules.iter().find(is_about).map_or(Ruling::NotAllowed, Ruling::Allowed),
             };
-            is_allowed && !settings.deny.iter().any(|rule| rule.matches(method, &decoded))
+            let denied = allowed.permits().then(|| settings.deny.iter().find(is_about)).flatten();
+            denied.map_or(allowed, Ruling::Denied)
         };
-        let is_allowed = judge(path);
+        let ruling = judge(path);
         // GitLab names projects as `group%2Fproject`, so an encoded slash is refused only where it makes a difference.
-        if has_encoded_slash(path) && judge(&keep_encoded_slashes(path)) != is_allowed {
+        if has_encoded_slash(path) && judge(&keep_encoded_slashes(path)).permits() != ruling.permits() {
             return Err(PermitError::EncodedSlash);
         }
-        Ok(is_allowed)
+        Ok(ruling)
     }
+}
+
+fn read(method: &Method) -> Ruling<'static> {
+    if *method == Method::GET || *method == Method::HEAD { Ruling::Read } else { Ruling::NotAllowed }
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::proxy::Proxy;
 use crate::store::{Purpose, Store};
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
@@ -54,6 +55,15 @@ pub struct Server {
     phase: watch::Sender<Phase>,
     listener: Listener,
     drain: Duration,
+}
+
+/// What would answer the callers of this configuration, for whoever asks what it would do. It is not served.
+///
+/// # Errors
+/// When what the configuration names (roots, keys) cannot be loaded.
+pub(crate) fn unserved(config: Config, surroundings: Surroundings, store: Store) -> io::Result<Arc<Proxy>> {
+    let address = config.server.listen;
+    Ok(Live::new(config, surroundings, store, address)?.proxy())
 }
 
 impl Server {

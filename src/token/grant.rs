@@ -319,6 +319,11 @@ impl Grant {
         }
     }
 
+    /// How many renewals in a row were sent whose answers have not been written (yet), and when the last was, if any.
+    pub(super) fn unanswered(&self) -> Option<(u8, Timestamp)> {
+        self.attempt.map(|attempt| (attempt.count, Timestamp::from_unix_millis(attempt.at)))
+    }
+
     /// Whether a new access token can be had for it without the user, as far as is known.
     pub(super) fn is_renewable(&self, terms: Terms, now: Timestamp) -> bool {
         self.state == State::Active && self.spendable(terms, now).is_some() && !self.is_exhausted(terms)

@@ -42,7 +42,6 @@ pub use endpoint::Class;
 pub use error::TokenError;
 pub use revoke::Revoked;
 pub use summary::Summary;
-#[expect(unused_imports, reason = "`idp-proxy explain` tells them apart")]
 pub use view::{Kept, Step, View};
 
 use access::Origin;

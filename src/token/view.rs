@@ -16,7 +16,6 @@ use crate::provider::Provider;
 
 /// What a caller has at one provider.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "`idp-proxy explain` tells the rest")]
 pub struct View {
     /// What a call would do for its token, or the error that it would be answered with.
     pub next: Result<Step, TokenError>,
@@ -32,6 +31,8 @@ pub struct View {
     pub expires: Option<Timestamp>,
     /// Its scopes, as far as the provider has told them: with a space between two.
     pub scope: Option<Box<str>>,
+    /// How many renewals in a row were sent whose answers have not come (yet), and when the last was, if any.
+    pub unanswered: Option<(u8, Timestamp)>,
     /// Whether this process has the access token at hand.
     pub is_in_memory: bool,
     /// Whether another access token can be had without the user.
@@ -63,8 +64,8 @@ pub enum Kept {
     Identity,
     /// In the store, by the record that began with that identity and is renewed here.
     Grant {
-        /// The record's generation.
-        generation: u64,
+        /// The record's generation; `None` for one that the next call begins.
+        generation: Option<u64>,
     },
     /// In Token Vault.
     Vault,
@@ -92,6 +93,7 @@ impl View {
             issued: None,
             expires: None,
             scope: None,
+            unanswered: None,
             is_in_memory: false,
             is_renewable: false,
             age: None,
@@ -214,7 +216,7 @@ impl Tokens {
             Some(held) => {
                 let life = held.life();
                 let (issued, expires) = (Some(life.issued), life.expires);
-                let kept = Some(Kept::Grant { generation: life.born });
+                let kept = Some(Kept::Grant { generation: Some(life.born) });
                 View { kept, issued, expires, is_in_memory: true, ..view }
             }
             None => View { next: Err(error), ..view },
@@ -224,7 +226,7 @@ impl Tokens {
 
 impl View {
     fn with(self, prospect: &Prospect, is_in_memory: bool, now: Timestamp) -> Self {
-        let Prospect { grant, step, terms } = prospect;
+        let Prospect { grant, step, terms, is_stored } = prospect;
         let access = grant.access.as_ref();
         Self {
             next: Ok(match step {
@@ -232,8 +234,10 @@ impl View {
                 grant::Step::Renew if !is_in_memory => Step::Renew,
                 grant::Step::Use | grant::Step::Renew | grant::Step::Reconnect(_) => Step::Use,
             }),
-            kept: Some(Kept::Grant { generation: grant.generation }),
-            issued: access.map(|access| access.life.issued),
+            kept: Some(Kept::Grant { generation: is_stored.then_some(grant.generation) }),
+            // That of a token which the tenant holds is not told.
+            issued: access.filter(|_| *is_stored).map(|access| access.life.issued),
+            unanswered: grant.unanswered(),
             expires: access.and_then(|access| access.life.expires),
             scope: grant.scope.clone(),
             is_in_memory,

@@ -32,6 +32,8 @@ mod dialects;
 #[cfg(test)]
 mod exchanges;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod facebook;
 #[cfg(test)]
 mod flights;

@@ -26,6 +26,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The proxy at that address.
+    pub(super) fn at(proxy: String) -> Self {
+        Self { proxy: Some(proxy) }
+    }
+
     /// The proxy's origin.
     pub(super) fn proxy(&self, env: &dyn Env) -> Result<String, Failure> {
         proxy_url(self.proxy.as_deref(), env, Path::new("proxy.toml")).map_err(Failure::misused)
@@ -80,6 +85,12 @@ impl Failure {
     /// What a system call said.
     pub(super) fn io(what: impl std::fmt::Display, error: &io::Error) -> Self {
         Self::failed(format!("{what}: {error}"))
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.message)
     }
 }
 

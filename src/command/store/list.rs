@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
+use crate::command::text::{printable, told};
 use crate::store::{Entry, Store};
 use crate::token::Summary;
 
@@ -80,29 +80,6 @@ fn as_text(entry: &Entry, now: Timestamp) -> String {
     // Writing to a string does not fail.
     let _ = write!(line, "{state}  written {} ago", told(now.since(entry.updated)));
     line
-}
-
-/// What a name may do to a terminal is taken from it: control characters, and those that turn the line around.
-fn printable(name: &str) -> String {
-    let mut shown = String::with_capacity(name.len());
-    for character in name.chars() {
-        match character {
-            '\'' | '"' => shown.push(character),
-            _ => shown.extend(character.escape_debug()),
-        }
-    }
-    shown
-}
-
-/// A duration in its two largest units.
-fn told(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
-    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub(in crate::token) struct Prospect {
     /// What it asks for.
     pub(in crate::token) step: Step,
     pub(in crate::token) terms: Terms,
+    /// Whether the record is in the store as it is.
+    pub(in crate::token) is_stored: bool,
 }
 
 impl Driver {
@@ -32,7 +34,11 @@ impl Driver {
         let Some(terms) = self.endpoint(key).map(|endpoint| endpoint.terms) else { return Err(nothing(demand, key)) };
         let stored = self.peek(key).await?;
         let now = self.clock.now();
-        let judge = |grant: Grant| Prospect { step: grant.step(now, terms, demand), grant, terms };
+        let generation = stored.as_ref().map(|stored| stored.generation);
+        let judge = |grant: Grant| {
+            let is_stored = generation == Some(grant.generation);
+            Prospect { step: grant.step(now, terms, demand), grant, terms, is_stored }
+        };
         let has_news = stored.as_ref().is_some_and(|grant| grant.adopt(known, now).is_some());
         if !has_news
             && let Some(prospect) = met(stored.as_ref(), Some(known), now).map(judge)

@@ -4,6 +4,7 @@ pub mod browser;
 pub mod canary;
 pub mod child;
 pub mod client;
+pub mod command;
 pub mod durable;
 pub mod exact;
 pub mod frames;
