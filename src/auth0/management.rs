@@ -16,7 +16,7 @@ use crate::config::Auth0;
 use crate::secret::Secret;
 
 /// What the application needs. Asked for by name, so that a missing grant shows at once.
-const SCOPES: &str = "read:users read:user_idp_tokens";
+pub(super) const SCOPES: &str = "read:users read:user_idp_tokens";
 const TOKENS_SCOPE: &str = "read:user_idp_tokens";
 /// A token is not used in its last minute: a call takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -42,11 +42,12 @@ pub(super) struct Token {
     expires: Timestamp,
 }
 
+/// What a tenant grants (RFC 6749 §5.1).
 #[derive(Deserialize)]
-struct Granted {
-    access_token: Secret,
+pub(super) struct Granted {
+    pub(super) access_token: Secret,
     expires_in: Option<u64>,
-    scope: Option<String>,
+    pub(super) scope: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -111,31 +112,37 @@ impl ManagementToken {
     }
 
     async fn fetch(&self, tenant: &Tenant) -> Result<Token, TenantError> {
-        let request = tenant.http.post(&self.endpoint).json(&self.form()?);
-        let answer = wire::send(request, &self.clock).await?;
-        if answer.status != StatusCode::OK {
-            return Err(refusal(&answer));
-        }
-        let granted: Granted = answer.json()?;
-        if granted.access_token.expose().is_empty() {
-            return Err(TenantError::nonsense("it grants an empty token"));
-        }
+        let granted = granted(&self.ask(tenant, Some(SCOPES)).await?)?;
         // RFC 6749 §5.1: a scope that is left out is the one asked for.
         let reads_tokens = granted.scope.is_none_or(|scope| scope.split(' ').any(|scope| scope == TOKENS_SCOPE));
         let life = Duration::from_secs(granted.expires_in.unwrap_or(3600));
         Ok(Token { value: granted.access_token, reads_tokens, expires: self.clock.now().plus(life) })
     }
 
+    /// Asks for a token with that scope; without one, with whatever scope has been granted.
+    pub(super) async fn ask(&self, tenant: &Tenant, scope: Option<&str>) -> Result<Answer, TenantError> {
+        wire::send(tenant.http.post(&self.endpoint).json(&self.form(scope)?), &self.clock).await
+    }
+
     /// RFC 6749 §4.4.2, with Auth0's `audience`.
-    fn form(&self) -> Result<Form, TenantError> {
+    fn form(&self, scope: Option<&str>) -> Result<Form, TenantError> {
         let mut form = self.client.form()?;
-        form.extend([
-            ("grant_type", "client_credentials".to_owned()),
-            ("audience", self.audience.clone()),
-            ("scope", SCOPES.to_owned()),
-        ]);
+        form.extend([("grant_type", "client_credentials".to_owned()), ("audience", self.audience.clone())]);
+        form.extend(scope.map(|scope| ("scope", scope.to_owned())));
         Ok(form)
     }
+}
+
+/// The token in an answer.
+pub(super) fn granted(answer: &Answer) -> Result<Granted, TenantError> {
+    if answer.status != StatusCode::OK {
+        return Err(refusal(answer));
+    }
+    let granted: Granted = answer.json()?;
+    if granted.access_token.expose().is_empty() {
+        return Err(TenantError::nonsense("it grants an empty token"));
+    }
+    Ok(granted)
 }
 
 /// Auth0 tells client mistakes apart by status and `error`; its descriptions are for people and change.

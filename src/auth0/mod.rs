@@ -17,12 +17,14 @@ mod client;
 mod error;
 mod fleet;
 mod management;
+mod probe;
 mod user;
 mod vault;
 mod wire;
 
 pub use budget::Priority;
 pub use error::TenantError;
+pub use probe::{Connection, Grant};
 pub use user::{Identity, User};
 #[cfg_attr(not(test), expect(unused_imports, reason = "the token source that asks the vault is wired next"))]
 pub use vault::{VaultError, VaultToken};

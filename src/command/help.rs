@@ -16,6 +16,7 @@ const EXAMPLES: &[(&str, &str)] = &[
 idp-proxy login                       log in to it, to call providers from this shell
 idp-proxy curl github /user           call GitHub through it
 idp-proxy check                       find every fault in proxy.toml
+idp-proxy explain GET /proxy/github/user   say what becomes of a request, and why
 idp-proxy providers github            show what is known of GitHub
 idp-proxy serve --config proxy.toml   run the proxy",
     ),
@@ -40,7 +41,17 @@ idp-proxy providers github              one of them, to be pasted into proxy.tom
 idp-proxy store forget --connection bitbucket",
     ),
     ("store rekey", "idp-proxy store rekey --config proxy.toml"),
-    ("check", "idp-proxy check\nidp-proxy check --config /etc/idp-proxy/proxy.toml --json"),
+    (
+        "check",
+        "idp-proxy check
+idp-proxy check --online                                    ask the tenant and the providers too
+idp-proxy check --config /etc/idp-proxy/proxy.toml --json",
+    ),
+    (
+        "explain",
+        "idp-proxy explain GET /proxy/github/user
+idp-proxy explain POST /proxy/github/repos/acme/tools/issues --token-file alice",
+    ),
     (
         "login",
         "idp-proxy login                                    at the proxy of this folder's proxy.toml, or a local one

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{FromArgMatches, Parser, Subcommand};
 
+use crate::clock::Clock;
 use crate::config::{Env, Faults, ProcessEnv};
 use crate::tls;
 
@@ -101,6 +102,9 @@ enum Command {
         /// A JSON list of the faults
         #[arg(long)]
         json: bool,
+        /// Look at the tenant and the providers too, and say what to mend there
+        #[arg(long)]
+        online: bool,
     },
     /// Print the script by which a shell completes commands, options and providers' names
     Completions {
@@ -163,9 +167,14 @@ pub fn main() -> ExitCode {
         Command::Curl(options) => curl::run(&options, &ProcessEnv),
         Command::Curlrc(options) => curlrc::run(&options, &ProcessEnv),
         Command::Explain(arguments) => explain::run(&arguments, &ProcessEnv, &mut io::stdout()),
-        Command::Check { config, json } => {
+        Command::Check { config, json, online } => {
             let color = io::stdout().is_terminal() && ProcessEnv.allows_color();
-            check::run(&config, json, &ProcessEnv, &mut io::stdout(), color)
+            let out: &mut dyn Write = &mut io::stdout();
+            if online {
+                check::run_online(&config, json, &ProcessEnv, Clock::system(), (out, color))
+            } else {
+                check::run(&config, json, &ProcessEnv, out, color)
+            }
         }
         Command::Completions { shell, typed } => completions::run(shell, &typed, &mut io::stdout()),
         Command::Man => manual::run(&mut io::stdout()),

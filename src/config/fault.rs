@@ -227,7 +227,7 @@ impl std::error::Error for Faults {}
 
 /// Line and column, both from 1, of the byte at `offset`. What stands after the last line belongs to its end: a file
 /// that ends in a newline has no further line that an editor could go to.
-fn position(text: &str, offset: usize) -> (usize, usize) {
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let mut offset = floor(text, offset);
     if offset > 0 && offset == text.len() && text.ends_with('\n') {
         offset -= 1;

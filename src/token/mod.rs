@@ -32,6 +32,7 @@ mod renewal;
 mod revoke;
 mod source;
 mod summary;
+mod trial;
 mod users;
 mod view;
 mod worlds;
@@ -42,6 +43,7 @@ pub use endpoint::Class;
 pub use error::TokenError;
 pub use revoke::Revoked;
 pub use summary::Summary;
+pub use trial::try_client;
 pub use view::{Kept, Step, View};
 
 use access::Origin;

@@ -54,6 +54,8 @@ mod logs;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod online;
+#[cfg(test)]
 mod problems;
 #[cfg(test)]
 mod process;
