@@ -65,6 +65,7 @@ idp-proxy login --proxy https://proxy.example.com --device",
 idp-proxy curl github /repos/acme/tools/issues -- -s -d @issue.json",
     ),
     ("curlrc", "idp-proxy curlrc | curl -K - http://127.0.0.1:8080/proxy/github/user"),
+    ("console", "idp-proxy console\nxdg-open \"$(idp-proxy console --config /etc/idp-proxy/proxy.toml)\""),
     (
         "completions",
         "source <(idp-proxy completions bash)                                        in ~/.bashrc

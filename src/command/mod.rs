@@ -13,6 +13,7 @@ use crate::tls;
 
 pub mod check;
 mod completions;
+mod console;
 mod curl;
 mod curlrc;
 pub mod dev;
@@ -94,6 +95,15 @@ enum Command {
     Curlrc(curlrc::Options),
     /// Say what would become of a request, step by step, without sending it
     Explain(explain::Arguments),
+    /// Print a link that opens the console of the proxy that runs with this configuration: works once, for ten minutes
+    Console {
+        /// The configuration
+        #[arg(long, default_value = "proxy.toml")]
+        config: PathBuf,
+        /// The link as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Find every fault in the configuration, without starting
     Check {
         /// The configuration
@@ -167,6 +177,9 @@ pub fn main() -> ExitCode {
         Command::Curl(options) => curl::run(&options, &ProcessEnv),
         Command::Curlrc(options) => curlrc::run(&options, &ProcessEnv),
         Command::Explain(arguments) => explain::run(&arguments, &ProcessEnv, &mut io::stdout()),
+        Command::Console { config, json } => {
+            console::run(&config, json, &ProcessEnv, &mut io::stdout(), &mut io::stderr())
+        }
         Command::Check { config, json, online } => {
             let color = io::stdout().is_terminal() && ProcessEnv.allows_color();
             let out: &mut dyn Write = &mut io::stdout();

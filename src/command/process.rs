@@ -92,3 +92,10 @@ pub(super) fn announce(server: &Server) -> io::Result<()> {
     writeln!(out, "listening proxy={} admin=http://{}", server.url(), server.admin())?;
     out.flush()
 }
+
+/// A link into the console, for a person: a log keeps what it is told.
+pub(super) fn invite(server: &Server) {
+    if let Some(link) = server.console_link().filter(|_| io::stderr().is_terminal()) {
+        let _ = writeln!(io::stderr(), "console {link}  (works once, for ten minutes; `idp-proxy console` makes another)");
+    }
+}

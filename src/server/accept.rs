@@ -9,10 +9,6 @@ use tokio::sync::{Semaphore, watch};
 
 use super::Phase;
 use super::connection::{self, Serving};
-use super::live::Live;
-use crate::activity::Patience;
-use crate::clock::Clock;
-use crate::config::Limits;
 
 /// How long to wait after a failed accept. Out of descriptors, accepting again at once would only burn the processor;
 /// a connection that ends meanwhile frees one.
@@ -34,16 +30,12 @@ impl Listener {
 /// Starts accepting callers on `listener`.
 pub(super) fn proxy(
     listener: TcpListener,
-    live: Arc<Live>,
-    limits: &Limits,
-    clock: Clock,
+    serving: Arc<Serving>,
+    connections: usize,
     mut phases: watch::Receiver<Phase>,
 ) -> Listener {
-    let connections = u32::try_from(limits.connections.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+    let connections = u32::try_from(connections.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let free = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(usize::MAX)));
-    let patience =
-        Patience { head: limits.request_head_timeout, keep_alive: limits.keep_alive, idle: limits.idle_timeout };
-    let serving = Arc::new(Serving::new(live, clock, patience, limits.request_head_bytes));
     let accepting = Arc::clone(&free);
     tokio::spawn(async move {
         loop {

@@ -11,7 +11,7 @@ use hyper::http::Request;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -73,6 +73,11 @@ impl Serving {
             .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX));
         Self { live, clock, patience, http1, http2 }
     }
+
+    /// The proxy in force.
+    pub(super) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
 }
 
 /// Serves a connection to its end.
@@ -94,6 +99,13 @@ pub(super) async fn serve(stream: TcpStream, serving: &Serving, mut phases: watc
         // Callers leave and strangers send nonsense: not worth a line unless somebody looks.
         tracing::debug!(cause = %telemetry::chain(&error), "connection ended");
     }
+}
+
+/// Serves a connection that comes from within the process: HTTP/1.1 without TLS.
+pub(super) async fn serve_piped(stream: DuplexStream, serving: &Serving, phases: watch::Receiver<Phase>) {
+    let activity = Arc::new(Activity::new(serving.clock.clone(), serving.patience));
+    // Who is at the other end sees how it ends.
+    let _ = serve_http1(stream, serving, &activity, phases).await;
 }
 
 /// With TLS, the handshake says it (RFC 7301).

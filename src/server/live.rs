@@ -103,7 +103,17 @@ impl Live {
         self.tls.load_full()
     }
 
+    /// Looks at the configuration in force.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Config) -> T) -> T {
+        look(&self.kept.lock().unwrap_or_else(PoisonError::into_inner).config)
+    }
+
     /// Where the proxy listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as a URL.
     pub(super) fn url(&self) -> String {
         url(self.tls.load().is_some(), self.address)
     }
@@ -290,7 +300,12 @@ fn assemble(
         pages: Pages::new(config, public_url),
         replay_body_bytes: config.limits.replay_body_bytes,
         idle_timeout: config.limits.idle_timeout,
-        book: Book::new(log, surroundings.metrics.clone(), surroundings.clock.clone()),
+        book: Book::new(
+            log,
+            surroundings.metrics.clone(),
+            surroundings.clock.clone(),
+            surroundings.feed.clone(),
+        ),
         request_ids: Arc::clone(request_ids),
         clock: surroundings.clock.clone(),
     })

@@ -9,10 +9,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::activity::Patience;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::proxy::Proxy;
 use crate::store::{Purpose, Store};
+use crate::secret::Secret;
+use crate::telemetry::feed::Feed;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 
@@ -24,6 +27,9 @@ mod live;
 mod watched;
 
 use accept::Listener;
+use admin::Admin;
+pub use admin::link;
+use connection::Serving;
 use live::Live;
 
 /// What all connections are told to do.
@@ -45,12 +51,17 @@ pub struct Surroundings {
     pub metrics: Metrics,
     /// Where it writes a line for every request, if it does.
     pub log: Option<Log>,
+    /// Where it shows the last requests to who watches.
+    pub feed: Feed,
+    /// Whom the console may call as, by name, each with an access token. Only a simulated tenant's.
+    pub users: Vec<(&'static str, Secret)>,
 }
 
 /// A running proxy with its admin listener.
 pub struct Server {
     proxy: SocketAddr,
     admin: SocketAddr,
+    pages: Arc<Admin>,
     live: Arc<Live>,
     phase: watch::Sender<Phase>,
     listener: Listener,
@@ -84,12 +95,17 @@ impl Server {
         let admin = bind(config.server.admin_listen).await?;
         let (proxy_address, admin_address) = (proxy.local_addr()?, admin.local_addr()?);
         let (limits, drain) = (config.limits.clone(), config.limits.drain);
+        let patience =
+            Patience { head: limits.request_head_timeout, keep_alive: limits.keep_alive, idle: limits.idle_timeout };
         let live = Arc::new(Live::new(config, surroundings.clone(), store, proxy_address)?);
+        let clock = surroundings.clock.clone();
+        let serving = Arc::new(Serving::new(Arc::clone(&live), clock, patience, limits.request_head_bytes));
         let (phase, phases) = watch::channel(Phase::Serve);
-        let listener = accept::proxy(proxy, Arc::clone(&live), &limits, surroundings.clock, phases.clone());
+        let listener = accept::proxy(proxy, Arc::clone(&serving), limits.connections, phases.clone());
         tokio::spawn(Live::watch_store(Arc::downgrade(&live)));
-        admin::spawn(admin, Arc::clone(&live), surroundings.metrics, phases);
-        Ok(Self { proxy: proxy_address, admin: admin_address, live, phase, listener, drain })
+        let pages = Arc::new(Admin::new(serving, &surroundings, admin_address, phases));
+        admin::spawn(admin, Arc::clone(&pages));
+        Ok(Self { proxy: proxy_address, admin: admin_address, pages, live, phase, listener, drain })
     }
 
     /// Where callers reach it.
@@ -108,6 +124,13 @@ impl Server {
     #[must_use]
     pub fn admin(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// A link into the console, good for ten minutes and for one use. `None` where there is no way into the console, since
+    /// the admin listener is not on loopback.
+    #[must_use]
+    pub fn console_link(&self) -> Option<String> {
+        self.pages.link()
     }
 
     /// Puts a new configuration in force for all requests from now on; those that run keep theirs.

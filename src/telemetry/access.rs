@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::http::Method;
 use hyper::http::uri::PathAndQuery;
 
+use super::feed::Feed;
 use super::log::Log;
 use super::metrics::{Metrics, Step};
 use crate::clock::Timestamp;
@@ -87,14 +88,15 @@ struct Inner {
     log: Option<Log>,
     metrics: Metrics,
     clock: crate::clock::Clock,
+    feed: Feed,
     nobody: Arc<str>,
 }
 
 impl Book {
-    /// A book that writes to `log`, if there is one, and counts in `metrics`.
+    /// A book that writes to `log`, if there is one, counts in `metrics`, and shows to who watches `feed`.
     #[must_use]
-    pub fn new(log: Option<Log>, metrics: Metrics, clock: crate::clock::Clock) -> Self {
-        Self(Arc::new(Inner { log, metrics, clock, nobody: Arc::from("-") }))
+    pub fn new(log: Option<Log>, metrics: Metrics, clock: crate::clock::Clock, feed: Feed) -> Self {
+        Self(Arc::new(Inner { log, metrics, clock, feed, nobody: Arc::from("-") }))
     }
 
     /// Begins the entry of a request.
@@ -164,7 +166,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let Some(mut record) = self.record.take() else { return };
-        let Inner { log, metrics, clock, nobody } = &*self.book.0;
+        let Inner { log, metrics, clock, feed, nobody } = &*self.book.0;
         record.total = clock.instant().saturating_duration_since(self.begun);
         let provider = record.provider.as_ref().unwrap_or(nobody);
         metrics.request(provider, record.status, record.fault);
@@ -178,6 +180,7 @@ impl Drop for Entry {
         if record.upstream > Duration::ZERO {
             metrics.step(Step::upstream, record.upstream);
         }
+        feed.request(&record);
         if let Some(log) = log {
             log.request(&record);
         } else if let (Some(cause), Some(code)) = (&record.cause, record.code) {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::access::Record;
@@ -12,9 +13,12 @@ use crate::percent::{self, Kept};
 /// What is longer says no more.
 const CAUSE_CHARACTERS_MAX: usize = 500;
 
+/// Subjects are written as hashes, which differ from one process to the next, and are the same wherever this one
+/// writes.
+static SALT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
 /// Writes lines.
 pub struct Lines {
-    /// Subjects are written as hashes, which differ from one process to the next.
     salt: RandomState,
     /// The second of the last line, and how it is written up to the point: most lines share it with the one before.
     second: (u64, String),
@@ -22,7 +26,7 @@ pub struct Lines {
 
 impl Default for Lines {
     fn default() -> Self {
-        Self { salt: RandomState::new(), second: (u64::MAX, String::new()) }
+        Self { salt: SALT.clone(), second: (u64::MAX, String::new()) }
     }
 }
 
@@ -217,11 +221,12 @@ mod tests {
 
     use super::*;
     use crate::telemetry::access::{Book, RequestId};
+    use crate::telemetry::feed::Feed;
     use crate::telemetry::metrics::Metrics;
 
     fn lines(target: &str) -> (String, String) {
         let clock = crate::clock::Clock::system();
-        let book = Book::new(None, Metrics::new(), clock);
+        let book = Book::new(None, Metrics::new(), clock, Feed::default());
         let target: PathAndQuery = target.parse().unwrap();
         let mut entry = book.begin(RequestId(*b"abcdefghijklmnopqrstuvwx"), &Method::GET, Some(&target));
         entry.note(|record| record.subject = Some(Arc::from("github|583231")));
@@ -255,7 +260,7 @@ mod tests {
     #[test]
     fn a_cause_stays_in_its_line_whatever_it_quotes() {
         let cause = format!("a \"quote\" \\ and\n\u{1b}[31m \u{202e}{}", "x".repeat(10_000));
-        let book = Book::new(None, Metrics::new(), crate::clock::Clock::system());
+        let book = Book::new(None, Metrics::new(), crate::clock::Clock::system(), Feed::default());
         let mut entry = book.begin(RequestId(*b"abcdefghijklmnopqrstuvwx"), &Method::GET, None);
         entry.note(|record| (record.code, record.cause) = (Some("internal"), Some(cause.into())));
         let (mut text, mut json) = (String::new(), String::new());

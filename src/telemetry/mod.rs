@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod digits;
+pub mod feed;
 pub mod line;
 pub mod log;
 pub mod metrics;

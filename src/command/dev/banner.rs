@@ -32,6 +32,8 @@ pub(super) fn json(world: &World, server: Option<&Server>, headers: &HeaderFiles
         "proxy": server.map(Server::url),
         "ca": headers.authority().map(|path| path.display().to_string()),
         "admin": server.map(|server| format!("http://{}", server.admin())),
+        "console": server.and_then(Server::console_link),
+        "config": server.map(|_| headers.proxy_toml().display().to_string()),
         "tenant": world.tenant.base_url(),
         "audience": tenant.audience,
         "applications": {
@@ -53,11 +55,19 @@ pub(super) fn whole(world: &World, server: &Server, headers: &HeaderFiles) -> St
     text += &format!(
         "\nTry, in another terminal (the files hold alice's and bob's Auth0 access tokens, good for a day):\n\n\
          {}\x20 curl http://{admin}/metrics\n\n\
-         {}Ctrl-C ends it.\n",
+         {}Or in a browser, by a link that works once, for ten minutes:\n\n{}\n\
+         Ctrl-C ends it.\n",
         calls(headers, server.proxy()),
         sign_in(world),
+        console(server, headers),
     );
     text
+}
+
+/// The way into the console, and how to open it once more.
+fn console(server: &Server, headers: &HeaderFiles) -> String {
+    let link = server.console_link().unwrap_or_default();
+    format!("  {link}\n  idp-proxy console --config '{}'    # another one\n", headers.proxy_toml().display())
 }
 
 /// The tenant and the providers alone, for people. Proxies beside them listen on `listen`.

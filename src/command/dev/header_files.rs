@@ -1,5 +1,6 @@
 //! A header line for each user of a world, in files for `curl -H @FILE`: a token on a command line can be seen by every
-//! process of the machine. Beside them, with TLS, the authority's certificate for `curl --cacert FILE`.
+//! process of the machine. Beside them, with TLS, the authority's certificate for `curl --cacert FILE`, and the configuration for commands
+//! that read one.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -10,9 +11,12 @@ use super::World;
 use super::authority::Shown;
 use super::encoding::random_alphanumeric;
 use super::state::{about, replace};
+use crate::server::Server;
 
 /// The certificate of the run's own authority.
 const AUTHORITY: &str = "ca.pem";
+/// How a configuration of a world leaves the admin listener free.
+const ANY_ADMIN: &str = "admin_listen = \"127.0.0.1:0\"";
 
 /// The files, which only this user can read.
 pub(super) struct HeaderFiles {
@@ -43,6 +47,19 @@ impl HeaderFiles {
     /// The file of one user.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// The file of the configuration.
+    pub(super) fn proxy_toml(&self) -> PathBuf {
+        self.path("proxy.toml")
+    }
+
+    /// Writes the configuration that `server` runs with, `text`, for the commands that read one. It says where the
+    /// listeners are, which were free to choose.
+    pub(super) fn describe(&self, text: &str, server: &Server) -> io::Result<()> {
+        let path = self.proxy_toml();
+        let text = text.replacen(ANY_ADMIN, &format!("admin_listen = \"{}\"", server.admin()), 1);
+        replace(&path, text.as_bytes()).map_err(|error| about(&path, &error))
     }
 
     /// The file of the authority's certificate, if there is TLS.

@@ -15,10 +15,11 @@ use super::mischief::{self, Mischief};
 use super::place::Place;
 use super::provider::{Behaviour, RefreshToken};
 use super::{World, WorldSettings, banner};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::command::process::{self, Ending};
 use crate::command::{Exit, complain};
 use crate::config::{Config, LogFormat, ProcessEnv};
+use crate::secret::Secret;
 use crate::server::{Server, Surroundings};
 use crate::telemetry::metrics::Metrics;
 
@@ -58,7 +59,7 @@ pub(in crate::command) fn run(options: &Options) -> Exit {
         Ok(started) => started,
         Err(error) => return complain(&error),
     };
-    let surroundings = Surroundings { clock: Clock::system(), metrics, log: Some(log.clone()) };
+    let surroundings = Surroundings { clock: Clock::system(), metrics, log: Some(log.clone()), ..Surroundings::default() };
     let ran = runtime.block_on(async {
         match &options.tenant_only {
             Some(folder) => tenant_only(folder, options, surroundings.clock).await,
@@ -83,10 +84,15 @@ async fn dev(options: &Options, surroundings: Surroundings) -> io::Result<()> {
     let text = world.proxy_toml(&options.listen.to_string(), &store, &key);
     let mut config = Config::parse(&text, Path::new("dev"), &ProcessEnv).map_err(io::Error::other)?;
     config.server.tls = shown.as_ref().map(Shown::tls);
-    let server = Server::start(config, surroundings).await?;
+    let users = [("alice", world.alice()), ("bob", world.bob())];
+    let users = users.map(|(name, token)| (name, Secret::new(token))).to_vec();
+    // Whoever opens the console after a call that failed wants to see that call.
+    surroundings.feed.watch_until(Timestamp::from_unix_millis(u64::MAX));
+    let server = Server::start(config, Surroundings { users, ..surroundings }).await?;
     if options.once {
         return once(&world, &server, shown.as_ref()).await;
     }
+    headers.describe(&text, &server)?;
     show(&if options.json {
         format!("{}\n", banner::json(&world, Some(&server), &headers))
     } else {

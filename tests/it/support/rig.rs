@@ -97,7 +97,7 @@ impl Builder {
         let config = Config::parse(&toml, Path::new("test.toml"), &BTreeMap::new())
             .unwrap_or_else(|faults| panic!("{faults}\n{toml}"));
         let metrics = Metrics::new();
-        let surroundings = Surroundings { clock: clock.clone(), metrics: metrics.clone(), log: None };
+        let surroundings = Surroundings { clock: clock.clone(), metrics: metrics.clone(), ..Surroundings::default() };
         let server = Server::start(config, surroundings).await.unwrap();
         let token = tenant.token_for(ALICE);
         let rig = Rig { tenant, clock, metrics, server, toml, token };
