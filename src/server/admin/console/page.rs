@@ -12,13 +12,17 @@ const CLOSED: &str = include_str!("page/closed.html");
 const WHY: &str = "<!-- why -->";
 
 /// What the page loads, by name.
-const ASSETS: [(&str, &str, &str); 7] = [
+const ASSETS: [(&str, &str, &str); 11] = [
     ("console.css", "text/css; charset=utf-8", include_str!("page/console.css")),
+    ("icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
     ("console.js", SCRIPT, include_str!("page/console.js")),
-    ("log.js", SCRIPT, include_str!("page/log.js")),
-    ("charts.js", SCRIPT, include_str!("page/charts.js")),
+    ("dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("caller.js", SCRIPT, include_str!("page/caller.js")),
+    ("connections.js", SCRIPT, include_str!("page/connections.js")),
     ("try.js", SCRIPT, include_str!("page/try.js")),
     ("copy.js", SCRIPT, include_str!("page/copy.js")),
+    ("log.js", SCRIPT, include_str!("page/log.js")),
+    ("charts.js", SCRIPT, include_str!("page/charts.js")),
     ("calls.json", "application/json", include_str!("page/calls.json")),
 ];
 const SCRIPT: &str = "text/javascript; charset=utf-8";
