@@ -6,6 +6,8 @@ use tokio::net::TcpStream;
 
 use crate::support::{Upstream, browser, rig};
 
+mod console;
+
 #[tokio::test]
 async fn a_page_of_a_listed_origin_reads_answers_and_a_page_of_another_reads_none() {
     // One server at two names. A page that no server sent would be from nowhere, and may not call this machine.

@@ -24,6 +24,8 @@ mod config;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod cors;
 #[cfg(test)]
 mod dev;
