@@ -89,6 +89,8 @@ async function useKeys(page) {
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "hidden" });
+  // It is hidden a moment before the focus has left it.
+  await page.waitForFunction(() => document.activeElement === document.body);
   for (const [key, id] of [["c", "connections"], ["t", "path"]]) {
     await page.keyboard.press(key);
     assert.equal(await focused(), id, key);

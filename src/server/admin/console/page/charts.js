@@ -2,7 +2,7 @@
 
 import { ask, at, drawn, el, milliseconds } from "./dom.js";
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM] = [360, 130, 34, 16];
+const [WIDTH, HEIGHT, LEFT, BOTTOM] = [360, 136, 46, 18];
 const SPAN = 15 * 60;
 
 const LATENCIES = [["p50", "tone-accent", ""], ["p95", "tone-violet", "dashed"], ["p99", "tone-bad", "dotted"]];
@@ -26,7 +26,7 @@ function rate({ samples, tick, now }) {
   const top = ceiling(Math.max(...figures.map(([, value]) => value), 0));
   const last = figures.filter(([at]) => at > now - 60).reduce((sum, [, value]) => sum + (value * tick) / 60, 0);
   const most = Math.max(...figures.map(([, value]) => value), 0);
-  const plot = frame(now, top, (value) => value);
+  const plot = frame(now, top, short);
   for (const run of runs(figures, tick)) {
     plot.append(area(run, now, top, tick), curve(run, now, top, "tone-accent"));
   }
@@ -35,7 +35,7 @@ function rate({ samples, tick, now }) {
 
 function latency({ samples, tick, now }) {
   const top = ceiling(Math.max(...samples.map(({ latency }) => latency[2]), 0));
-  const plot = frame(now, top, (value) => milliseconds(value));
+  const plot = frame(now, top, (value) => `${short(value)} ms`);
   LATENCIES.forEach(([, look, dash], index) => {
     const figures = samples.map(({ at, latency }) => [at, latency[index]]);
     for (const run of runs(figures, tick)) plot.append(curve(run, now, top, `${look} ${dash}`));
@@ -56,7 +56,7 @@ function errors({ samples, faults, tick, now }) {
     bars.set(from, known.map((count, index) => count + sample.faults[index]));
   }
   const top = ceiling(Math.max(...[...bars.values()].map((counts) => counts.reduce((sum, count) => sum + count, 0)), 0));
-  const plot = frame(now, top, (value) => value);
+  const plot = frame(now, top, short);
   for (const [from, counts] of bars) {
     let below = 0;
     counts.forEach((count, index) => {
@@ -97,7 +97,7 @@ function frame(now, top, write) {
     const height = y(top * part, top);
     svg.append(
       drawn("path", { class: "grid", d: `M${LEFT} ${height}H${WIDTH - 4}` }),
-      drawn("text", { x: LEFT - 4, y: height + 3, "text-anchor": "end" }, String(write(top * part)).replace(/\.?0+ /, " ")),
+      drawn("text", { x: LEFT - 4, y: height + 3, "text-anchor": "end" }, write(top * part)),
     );
   }
   for (const [minutes, anchor] of [[15, "start"], [10, "middle"], [5, "middle"], [0, "end"]]) {
@@ -139,6 +139,9 @@ function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((step) => step * power).find((round) => round >= value);
 }
+
+/** A round figure without what is round about it. */
+const short = (value) => String(Number(value.toPrecision(3)));
 
 const number = (value) => (value >= 10 ? value.toFixed(0) : value.toFixed(1));
 

@@ -7,14 +7,17 @@ import { showAccounts, showCounts, showProviders } from "./connections.js";
 import { follow, pause } from "./log.js";
 import { prepare, tryProvider } from "./try.js";
 
-const REFRESH = 5000;
+const REFRESH = 2000;
 
 async function start() {
   const [state, calls] = await Promise.all(["state.json", "calls.json"].map(async (path) => (await ask(path)).json()));
   at("where").textContent = `${state.proxy} · tenant ${state.tenant} · ${state.version}`;
   showHealth(state);
   showProviders(state.providers, tryProvider);
-  prepare(state, calls, showAccounts);
+  prepare(state, calls, () => {
+    showAccounts();
+    refresh();
+  });
   choose(state.users, showAccounts);
   at("look").addEventListener("click", showAccounts);
   follow(state.codes, (isHeard, isOver) => {
