@@ -96,6 +96,7 @@ pub(super) fn announce(server: &Server) -> io::Result<()> {
 /// A link into the console, for a person: a log keeps what it is told.
 pub(super) fn invite(server: &Server) {
     if let Some(link) = server.console_link().filter(|_| io::stderr().is_terminal()) {
-        let _ = writeln!(io::stderr(), "console {link}  (works once, for ten minutes; `idp-proxy console` makes another)");
+        let _ =
+            writeln!(io::stderr(), "console {link}  (works once, for ten minutes; `idp-proxy console` makes another)");
     }
 }

@@ -33,7 +33,8 @@ pub(super) fn run(path: &Path, env: &dyn Env) -> Exit {
         Ok(started) => started,
         Err(error) => return complain(&error),
     };
-    let surroundings = Surroundings { clock: Clock::system(), metrics, log: Some(log.clone()), ..Surroundings::default() };
+    let surroundings =
+        Surroundings { clock: Clock::system(), metrics, log: Some(log.clone()), ..Surroundings::default() };
     let served = runtime.block_on(serve(path, config, env, surroundings, files));
     // What is still running was told to end; its threads must not hold the process up.
     runtime.shutdown_timeout(Duration::from_millis(100));

@@ -300,12 +300,7 @@ fn assemble(
         pages: Pages::new(config, public_url),
         replay_body_bytes: config.limits.replay_body_bytes,
         idle_timeout: config.limits.idle_timeout,
-        book: Book::new(
-            log,
-            surroundings.metrics.clone(),
-            surroundings.clock.clone(),
-            surroundings.feed.clone(),
-        ),
+        book: Book::new(log, surroundings.metrics.clone(), surroundings.clock.clone(), surroundings.feed.clone()),
         request_ids: Arc::clone(request_ids),
         clock: surroundings.clock.clone(),
     })

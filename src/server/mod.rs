@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::proxy::Proxy;
 use crate::store::{Purpose, Store};
 use crate::secret::Secret;
+use crate::store::{Purpose, Store};
 use crate::telemetry::feed::Feed;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;

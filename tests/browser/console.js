@@ -102,7 +102,8 @@ async function useKeys(page) {
   await page.keyboard.press("Control+Enter");
   await page.locator("#lines tr", { hasText: "/cpl?t=…" }).waitFor();
   const code = page.getByLabel("The request as code");
-  for (const [dialect, piece] of [["idp-proxy curl", "idp-proxy curl bitbucket '/cpl?t=1'"], ["curl", '"$TOKEN"'], ["fetch", "`Bearer ${token}`"]]) {
+  const pieces = [["idp-proxy curl", "idp-proxy curl bitbucket '/cpl?t=1'"], ["curl", '"$TOKEN"'], ["fetch", 'proxy.fetch("bitbucket", "/cpl?t=1")']];
+  for (const [dialect, piece] of pieces) {
     await page.locator("#dialect").selectOption(dialect);
     assert((await code.innerText()).includes(piece), await code.innerText());
   }

@@ -209,8 +209,13 @@ async fn every_answer_says_that_nothing_foreign_runs_in_it_frames_it_or_keeps_it
     for answer in answers {
         let policy = answer.header("content-security-policy").unwrap();
         for rule in [
-            "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'",
-            "form-action 'self'", "frame-ancestors 'none'",
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
         ] {
             assert!(policy.split("; ").any(|known| known == rule), "{rule} is not in {policy}");
         }

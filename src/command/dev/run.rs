@@ -59,7 +59,8 @@ pub(in crate::command) fn run(options: &Options) -> Exit {
         Ok(started) => started,
         Err(error) => return complain(&error),
     };
-    let surroundings = Surroundings { clock: Clock::system(), metrics, log: Some(log.clone()), ..Surroundings::default() };
+    let surroundings =
+        Surroundings { clock: Clock::system(), metrics, log: Some(log.clone()), ..Surroundings::default() };
     let ran = runtime.block_on(async {
         match &options.tenant_only {
             Some(folder) => tenant_only(folder, options, surroundings.clock).await,

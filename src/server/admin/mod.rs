@@ -14,9 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::Phase;
+use super::Surroundings;
 use super::connection::Serving;
 use super::live::Live;
-use super::Surroundings;
 use crate::telemetry::metrics::Metrics;
 
 mod console;

@@ -53,12 +53,7 @@ impl History {
             if self.0.len() == SAMPLES_MAX {
                 self.0.pop_front();
             }
-            self.0.push_back(Counts {
-                tick,
-                requests: 0,
-                faults: [0; FAULTS.len()],
-                latency: Box::new([0; BUCKETS]),
-            });
+            self.0.push_back(Counts { tick, requests: 0, faults: [0; FAULTS.len()], latency: Box::new([0; BUCKETS]) });
         }
         let Some(counts) = self.0.back_mut() else { return };
         counts.requests += 1;

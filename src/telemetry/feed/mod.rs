@@ -132,7 +132,7 @@ mod tests {
 
     fn request(book: &Book, path: &str) {
         let target = path.parse().unwrap();
-        book.begin(RequestId(*b"abcdefghijklmnopqrstuvwx"), &Method::GET, Some(&target));
+        drop(book.begin(RequestId(*b"abcdefghijklmnopqrstuvwx"), &Method::GET, Some(&target)));
     }
 
     #[test]

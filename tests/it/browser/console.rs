@@ -21,7 +21,10 @@ async fn the_console_is_entered_by_a_link_and_shows_calls_and_refusals_in_both_t
     }]);
     assert_eq!(told["cookies"], cookie);
     let [worked, refused] = [&told["tried"][0], &told["tried"][1]];
-    assert_eq!((&worked["account"], &worked["outcome"], &worked["line"]), (&json!("connected"), &json!([]), &json!(["200", ""])));
+    assert_eq!(
+        (&worked["account"], &worked["outcome"], &worked["line"]),
+        (&json!("connected"), &json!([]), &json!(["200", ""]))
+    );
     assert!(worked["body"].as_str().unwrap().contains("\"login\": \"alice\""), "{worked}");
     assert_eq!(worked["steps"], "Verify …, Token (found) …, Provider …, the rest …");
     assert_eq!(refused["account"], "not connected");
@@ -30,7 +33,21 @@ async fn the_console_is_entered_by_a_link_and_shows_calls_and_refusals_in_both_t
     assert_eq!(refused["line"], json!(["403", why]));
 
     let tabs: Vec<&str> = told["tabs"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    let wanted = ["who", "help-open", "leave", "look", "provider", "method", "path", "send", "dialect", "copy", "code", "filter", "pause"];
+    let wanted = [
+        "who",
+        "help-open",
+        "leave",
+        "look",
+        "provider",
+        "method",
+        "path",
+        "send",
+        "dialect",
+        "copy",
+        "code",
+        "filter",
+        "pause",
+    ];
     let places: Vec<_> = wanted.map(|name| tabs.iter().position(|tab| *tab == name)).to_vec();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "in the order in which one reads: {tabs:?}");
 

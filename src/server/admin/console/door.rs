@@ -17,8 +17,9 @@ pub(super) struct Stranger(pub(super) &'static str);
 const ELSEWHERE: Stranger = Stranger(
     "The console answers this machine alone. From another one, forward the port (ssh -L, kubectl port-forward) and open it there as 127.0.0.1.\n",
 );
-const HOST: Stranger =
-    Stranger("The console is reached by the address of the admin listener, or as localhost at its port, and by no other name.\n");
+const HOST: Stranger = Stranger(
+    "The console is reached by the address of the admin listener, or as localhost at its port, and by no other name.\n",
+);
 const SITE: Stranger =
     Stranger("The console takes requests from its own page alone. To open it, paste its link into the address bar.\n");
 
@@ -85,8 +86,18 @@ mod tests {
             assert_eq!(admitted("GET", &[("host", host)]), Ok(()), "{host}");
         }
         for host in [
-            "", "127.0.0.1", "127.0.0.1:9091", "localhost.evil.example:9090", "evil.example:9090", "127.0.0.3:9090",
-            "a@127.0.0.1:9090", "127.0.0.1:9090/", "[::1]", "10.0.0.1:9090", "127.0.0.1:9090:9090", "LOCALHOST",
+            "",
+            "127.0.0.1",
+            "127.0.0.1:9091",
+            "localhost.evil.example:9090",
+            "evil.example:9090",
+            "127.0.0.3:9090",
+            "a@127.0.0.1:9090",
+            "127.0.0.1:9090/",
+            "[::1]",
+            "10.0.0.1:9090",
+            "127.0.0.1:9090:9090",
+            "LOCALHOST",
         ] {
             assert_eq!(admitted("GET", &[("host", host)]), Err(HOST), "{host}");
         }

@@ -120,9 +120,10 @@ impl Console {
             (&Method::GET, Some("samples.json")) => page::json(&state::samples(&self.feed, now)),
             (&Method::GET, Some("log")) => stream::answer(self, head),
             (&Method::POST, Some("try")) => trial::answer(self, head, body).await,
-            (&Method::POST, Some("leave")) => {
-                page::with_cookie(page::text(StatusCode::OK, "The session is over.\n"), &self.sessions.close(&head.headers))
-            }
+            (&Method::POST, Some("leave")) => page::with_cookie(
+                page::text(StatusCode::OK, "The session is over.\n"),
+                &self.sessions.close(&head.headers),
+            ),
             (_, _) => page::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
         }
     }

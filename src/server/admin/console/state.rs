@@ -12,10 +12,14 @@ use crate::telemetry::feed::{FAULTS, Feed, TICK};
 pub(super) fn of(console: &Console, config: &Config) -> Value {
     let users: Vec<&str> = console.users.iter().map(|(name, _)| *name).collect();
     let providers: Vec<Value> = config.providers.iter().map(|(name, own)| provider(name, own)).collect();
-    let codes: Map<String, Value> = Code::ALL.iter().map(|code| code.row()).map(|row| {
-        let meaning = json!({ "title": row.title, "fault": row.fault.name(), "cure": row.cure });
-        (row.code.to_owned(), meaning)
-    }).collect();
+    let codes: Map<String, Value> = Code::ALL
+        .iter()
+        .map(|code| code.row())
+        .map(|row| {
+            let meaning = json!({ "title": row.title, "fault": row.fault.name(), "cure": row.cure });
+            (row.code.to_owned(), meaning)
+        })
+        .collect();
     let public_url = config.server.public_url.clone();
     json!({
         "version": env!("CARGO_PKG_VERSION"),

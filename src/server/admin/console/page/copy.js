@@ -12,7 +12,7 @@ export function write(dialect, order, { proxy }) {
     case "curl":
       return curl(order, url);
     case "fetch":
-      return fetchCall(order, url);
+      return fetchCall(order, proxy);
     default:
       return octokit(order, url);
   }
@@ -43,13 +43,20 @@ function curl(order, url) {
   return [token, "curl --header @-", ...curlArguments(order), quoted(url + order.path)].join(" \\\n  ");
 }
 
-function fetchCall(order, url) {
-  const headers = ["Authorization: `Bearer ${token}`", ...order.headers.map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`)];
-  const lines = [`const answer = await fetch(${JSON.stringify(url + order.path)}, {`];
-  if (order.method !== "GET") lines.push(`  method: ${JSON.stringify(order.method)},`);
-  lines.push("  headers: {", ...headers.map((line) => `    ${line},`), "  },");
-  if (hasBody(order)) lines.push(`  body: ${JSON.stringify(order.body)},`);
-  return [...lines, "});"].join("\n");
+/** With the proxy's own helper for pages. */
+function fetchCall(order, proxy) {
+  const lines = [
+    `import { createClient } from ${JSON.stringify(`${proxy}/client.js`)};`,
+    "",
+    "const proxy = createClient({ getToken: (options) => auth0.getTokenSilently(options) });",
+  ];
+  const more = [];
+  if (order.method !== "GET") more.push(`  method: ${JSON.stringify(order.method)},`);
+  if (order.headers.length > 0) more.push(`  headers: ${JSON.stringify(Object.fromEntries(order.headers))},`);
+  if (hasBody(order)) more.push(`  body: ${JSON.stringify(order.body)},`);
+  const what = `${JSON.stringify(order.provider)}, ${JSON.stringify(order.path)}`;
+  if (more.length === 0) return [...lines, `const answer = await proxy.fetch(${what});`].join("\n");
+  return [...lines, `const answer = await proxy.fetch(${what}, {`, ...more, "});"].join("\n");
 }
 
 function octokit(order, url) {
