@@ -98,7 +98,7 @@ async fn without_a_session_there_is_a_page_that_says_how_to_get_one_and_nothing_
     assert_eq!((closed.status, closed.header("content-type")), (401, Some("text/html; charset=utf-8")));
     assert!(closed.text().contains("idp-proxy console"), "{}", closed.text());
     assert_eq!(rig.admin("/admin").await.header("location"), Some("/admin/"));
-    for path in ["/admin/state.json", "/admin/samples.json", "/admin/log", "/admin/try", "/admin/nothing"] {
+    for path in ["/admin/state.json", "/admin/samples.json", "/admin/log", "/admin/try", "/admin/leave"] {
         assert_eq!(rig.admin(path).await.status, 401, "{path}");
     }
     let stranger = Visit { rig: &rig, cookie: "__Host-idp-proxy-console=x; a=b".to_owned() };

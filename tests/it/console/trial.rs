@@ -167,10 +167,10 @@ async fn no_token_is_in_any_of_the_consoles_answers() {
         all.push(visit.get(path).await);
     }
     let log = super::feed::Reader::begin(&visit, None).await.until("/connections").await;
-    let secret = rig.tenant.settings().client_secret.clone();
+    let secret = &rig.tenant.settings().client_secret;
     let texts = all.iter().map(whole).chain([log]);
     for text in texts {
-        for mark in [rig.token(), &provider_token("github"), &secret, "hunter2", "eyJ"] {
+        for mark in [rig.token(), &provider_token("github"), secret, "hunter2", "eyJ"] {
             assert!(!text.contains(mark), "{mark} is in {text}");
         }
     }

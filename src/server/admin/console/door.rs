@@ -6,11 +6,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use hyper::http::Method;
 use hyper::http::header::{self, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
-use hyper::http::{Method, Uri};
 
-/// Where our own pages come from.
+/// Why somebody is not let in, in a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stranger(pub(super) &'static str);
 
@@ -57,12 +57,12 @@ fn one<'head>(headers: &'head HeaderMap, name: &HeaderName) -> Option<&'head str
 
 /// Whether a `Host` is one of loopback's names, or the loopback address we listen on, at our port.
 fn is_own(host: &str, own: SocketAddr) -> bool {
-    let Ok(uri) = format!("http://{host}").parse::<Uri>() else { return false };
-    let Some(authority) = uri.authority().filter(|authority| authority.as_str() == host) else { return false };
-    let bound = SocketAddr::new(own.ip(), 0).to_string();
-    let bound = bound.strip_suffix(":0").filter(|_| own.ip().is_loopback());
-    let names = ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(bound);
-    authority.port_u16().unwrap_or(80) == own.port() && names.into_iter().any(|name| name == authority.host())
+    let bound = own.to_string();
+    let port = format!(":{}", own.port());
+    // Browsers leave out the port that goes without saying.
+    let name = host.strip_suffix(&port).or_else(|| Some(host).filter(|_| own.port() == 80));
+    let is_bound = || own.ip().is_loopback() && name == bound.strip_suffix(&port);
+    matches!(name, Some("localhost" | "127.0.0.1" | "[::1]")) || is_bound()
 }
 
 #[cfg(test)]
@@ -95,6 +95,7 @@ mod tests {
             "a@127.0.0.1:9090",
             "127.0.0.1:9090/",
             "[::1]",
+            "localhost:9090:9090",
             "10.0.0.1:9090",
             "127.0.0.1:9090:9090",
             "LOCALHOST",
@@ -103,6 +104,17 @@ mod tests {
         }
         assert_eq!(admitted("GET", &[]), Err(HOST));
         assert_eq!(admitted("GET", &[("host", "localhost:9090"), ("host", "localhost:9090")]), Err(HOST));
+    }
+
+    #[test]
+    fn the_port_of_http_goes_without_saying() {
+        let own = "[::1]:80".parse().unwrap();
+        for host in ["localhost", "127.0.0.1", "[::1]", "localhost:80", "[::1]:80"] {
+            assert!(is_own(host, own), "{host}");
+        }
+        for host in ["evil.example", "evil.example:80", "localhost:81", ""] {
+            assert!(!is_own(host, own), "{host}");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ use session::Sessions;
 
 /// Where everything of the console is.
 const ROOT: &str = "/admin/";
+/// What is answered in a session alone.
+const FOR_VISITORS: [&str; 5] = ["state.json", "samples.json", "log", "try", "leave"];
 /// Readers of the log at a time.
 const READERS_MAX: usize = 16;
 
@@ -109,7 +111,9 @@ impl Console {
             None if is_read => return page::see_other(ROOT),
             Some("") if head.method == Method::GET && head.uri.query().is_some() => return self.enter(head, now),
             Some(name) if is_read && let Some(asset) = page::asset(name) => return asset,
-            Some(_) | None => {}
+            Some("") => {}
+            Some(name) if FOR_VISITORS.contains(&name) => {}
+            Some(_) | None => return page::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
         }
         let is_open = self.sessions.is_open(&head.headers, now);
         match (&head.method, path) {
@@ -124,7 +128,7 @@ impl Console {
                 page::text(StatusCode::OK, "The session is over.\n"),
                 &self.sessions.close(&head.headers),
             ),
-            (_, _) => page::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
+            (_, _) => page::text(StatusCode::METHOD_NOT_ALLOWED, "That is not done here.\n"),
         }
     }
 
