@@ -13,7 +13,6 @@ use crate::activity::Patience;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::proxy::Proxy;
-use crate::store::{Purpose, Store};
 use crate::secret::Secret;
 use crate::store::{Purpose, Store};
 use crate::telemetry::feed::Feed;

@@ -9,7 +9,6 @@ use hyper::http::request::Parts;
 use hyper::http::{HeaderValue, Method, Request, Uri, header};
 
 use super::{Exit, complain, process};
-use crate::clock::Clock;
 use crate::config::{Config, Env};
 use crate::error::Code;
 use crate::provider::ACCOUNT;
@@ -72,7 +71,7 @@ fn explain(arguments: &Arguments, config: Config, env: &dyn Env) -> io::Result<(
     let runtime = process::runtime(1)?;
     let rehearsed = runtime.block_on(async {
         let head = head(arguments, &config, caller::authorization(arguments, env).await?)?;
-        let surroundings = Surroundings { clock: Clock::system(), metrics: Metrics::new(), log: None };
+        let surroundings = Surroundings::default();
         let store = store(&config, &surroundings).await?;
         let proxy = server::unserved(config, surroundings, store)?;
         let rehearsal = proxy.rehearse(head.clone()).await;
