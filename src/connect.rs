@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::config::{Application, Config, Provider, Source};
 use crate::percent::{self, Kept};
@@ -15,6 +15,14 @@ pub struct Connect {
     scopes: Vec<String>,
     /// A sign-in's URL but for its scopes; `None` where no application is named.
     login: Option<String>,
+    /// The same for whom a scope of ours is wanting: through any connection, and without being asked anew.
+    session: Option<String>,
+    /// Where the tenant sends users back to.
+    redirect_uri: Option<String>,
+    /// The tenant, as users see it: with a `/` at its end.
+    issuer: String,
+    /// The tenant's Management API.
+    management: String,
 }
 
 /// What has to be done for a call to succeed.
@@ -50,6 +58,10 @@ impl Connect {
             is_in_vault: provider.source == Source::TokenVault,
             scopes: provider.sign_in.scopes.clone(),
             login: config.connect.as_ref().and_then(|application| login(config, provider, application)),
+            session: config.connect.as_ref().and_then(|application| session(config, application)),
+            redirect_uri: config.connect.as_ref().map(|application| application.redirect_uri.clone()),
+            issuer: config.auth0.issuers.first().cloned().unwrap_or_default(),
+            management: format!("https://{}/api/v2/", config.auth0.domain),
         };
         config.providers.iter().map(|(name, provider)| (name.clone(), of(provider))).collect()
     }
@@ -71,17 +83,67 @@ impl Connect {
     /// What a user has to do who has no account there.
     #[must_use]
     pub fn first(&self) -> Value {
-        self.member(Kind::Link, None)
+        if self.is_in_vault {
+            return self.in_vault();
+        }
+        let mut member = self.member(Kind::Link, self.login_url(&[]));
+        // The application sends it when the user has signed in at the URL in a second session of its own: with what proves
+        // that both accounts are theirs.
+        let link = json!({
+            "method": "POST",
+            "url": format!("{}users/{{sub}}/identities", self.management),
+            "audience": self.management,
+            "scope": "update:current_user_identities",
+            "body": { "link_with": "{id_token of the second sign-in}" },
+        });
+        member.insert("link".into(), link);
+        Value::Object(member)
     }
 
     /// What a user has to do whose account there has no token that can be used.
     #[must_use]
     pub fn anew(&self) -> Value {
-        self.member(Kind::Login, self.login_url(&[]))
+        if self.is_in_vault { self.in_vault() } else { Value::Object(self.member(Kind::Login, self.login_url(&[]))) }
     }
 
-    fn member(&self, kind: Kind, url: Option<String>) -> Value {
-        let kind = if self.is_in_vault { Kind::ConnectedAccounts } else { kind };
+    /// What a user has to do whose own token lacks a scope of this proxy's.
+    #[must_use]
+    pub fn with_scope(&self, scope: &str) -> Value {
+        let mut member = Map::new();
+        member.insert("kind".into(), Kind::Login.name().into());
+        member.insert("scope".into(), scope.into());
+        if let Some(mut url) = self.session.clone() {
+            push(&mut url, "scope", &format!("{SCOPE} {scope}"));
+            member.insert("url".into(), url.into());
+        }
+        Value::Object(member)
+    }
+
+    /// Auth0's My Account API, which takes the user's own token for it.
+    fn in_vault(&self) -> Value {
+        let mut member = self.member(Kind::ConnectedAccounts, None);
+        let mut body = Map::new();
+        body.insert("connection".into(), self.connection.as_str().into());
+        if let Some(redirect_uri) = &self.redirect_uri {
+            body.insert("redirect_uri".into(), redirect_uri.as_str().into());
+        }
+        if !self.scopes.is_empty() {
+            body.insert("scopes".into(), self.scopes.clone().into());
+        }
+        let accounts = format!("{}me/v1/connected-accounts", self.issuer);
+        let connected_accounts = json!({
+            "method": "POST",
+            "url": format!("{accounts}/connect"),
+            "complete_url": format!("{accounts}/complete"),
+            "audience": format!("{}me/", self.issuer),
+            "scope": "create:me:connected_accounts",
+            "body": body,
+        });
+        member.insert("connected_accounts".into(), connected_accounts);
+        Value::Object(member)
+    }
+
+    fn member(&self, kind: Kind, url: Option<String>) -> Map<String, Value> {
         let scope = Some(self.scope(&[])).filter(|scope| !scope.is_empty());
         let mut member = Map::new();
         member.insert("connection".into(), self.connection.as_str().into());
@@ -91,7 +153,7 @@ impl Connect {
                 member.insert(name.into(), text.into());
             }
         }
-        Value::Object(member)
+        member
     }
 
     /// As Auth0 has it: a comma between two.
@@ -102,11 +164,16 @@ impl Connect {
 }
 
 /// At the first of the tenant's issuers: with a custom domain that is where sessions and callers' tokens are from.
-fn login(config: &Config, provider: &Provider, application: &Application) -> Option<String> {
+fn session(config: &Config, application: &Application) -> Option<String> {
     let mut url = format!("{}authorize?response_type=code", config.auth0.issuers.first()?);
     push(&mut url, "client_id", &application.client_id);
     push(&mut url, "redirect_uri", &application.redirect_uri);
     push(&mut url, "audience", &config.auth0.audience);
+    Some(url)
+}
+
+fn login(config: &Config, provider: &Provider, application: &Application) -> Option<String> {
+    let mut url = session(config, application)?;
     push(&mut url, "scope", SCOPE);
     push(&mut url, "connection", &provider.connection);
     for (name, value) in &provider.sign_in.params {

@@ -131,16 +131,16 @@ codes! {
         "Send one well-formed request: one Host, one Authorization, a path without dot segments, backslashes or control characters.";
     MissingToken "missing_token" UNAUTHORIZED Caller "http_request_denied"
         "No access token"
-        "Send `Authorization: Bearer <token>` with the user's Auth0 access token. Tokens in a form or a cookie do not count, nor in the query unless the operator says so with `token_param`.";
+        "Send `Authorization: Bearer <token>` with the user's Auth0 access token. Tokens in a form or a cookie do not count, nor in the query unless the operator says so with `token_param`. For development, `idp-proxy login` gets one and `idp-proxy token` prints it.";
     InvalidToken "invalid_token" UNAUTHORIZED Caller "http_request_denied"
         "The access token is not valid"
-        "Get a new access token from the tenant that this proxy is configured for. The detail says which check failed.";
+        "Get a new access token from the tenant that this proxy is configured for (`[auth0] domain`, `issuers`). The detail says which check failed, and `idp-proxy explain` looks at each claim.";
     ExpiredToken "expired_token" UNAUTHORIZED Caller "http_request_denied"
         "The access token has expired"
-        "Get a new access token (a silent login or a refresh at Auth0) and repeat the request.";
+        "Get a new access token (a silent login or a refresh at Auth0; `idp-proxy token` renews by itself) and repeat the request.";
     WrongAudience "wrong_audience" UNAUTHORIZED Caller "http_request_denied"
         "The access token is for another API"
-        "Ask for an access token with this proxy's audience. An ID token is not an access token.";
+        "Ask for an access token with this proxy's audience (`[auth0] audience`). An ID token is not an access token.";
     UnreadableToken "unreadable_token" UNAUTHORIZED Caller "http_request_denied"
         "The access token is opaque or encrypted"
         "Name this proxy's audience when logging in (`audience=…` at /authorize, `authorizationParams.audience` in the SDKs).";
@@ -149,70 +149,70 @@ codes! {
         "Machines have no identities at providers, and a deleted or merged user has none any more. Sign a user in.";
     InsufficientScope "insufficient_scope" FORBIDDEN Caller "http_request_denied"
         "The access token lacks a scope that this provider requires"
-        "Ask for the scope named in the detail when logging in, or have the permission granted to the user.";
+        "Ask for the scope named in the detail when logging in (`connect` has the URL), or have the permission granted to the user (dashboard: Users, Permissions). The provider's `require` names what it takes.";
     NotAllowed "not_allowed" FORBIDDEN Caller "http_request_denied"
         "This call is not permitted"
-        "The operator decides with `allow` and `deny` of the provider; without either only GET and HEAD are permitted.";
+        "The operator decides with `allow` and `deny` of the provider; without either only GET and HEAD are permitted. `idp-proxy explain METHOD PATH` names the rule.";
     NotConnected "not_connected" FORBIDDEN Caller "http_request_denied"
         "The user has no account connected at this provider"
-        "Have the user sign in with the connection named in the detail, or link that account to this user.";
+        "Link that account to this user, or fill Token Vault: the member `connect` says how, with a URL where `[connect]` names the application. `GET /connections` shows what there is.";
     ReconnectRequired "reconnect_required" FORBIDDEN Caller "http_request_denied"
         "The user must connect the account anew"
-        "The provider's token is gone, expired or refused. Have the user sign in with the connection named in the detail once more.";
+        "The provider's token is gone, expired, refused or disconnected. Have the user sign in once more as the member `connect` says, with a URL where `[connect]` names the application.";
     UserBlocked "user_blocked" FORBIDDEN Caller "http_request_denied"
         "The user is blocked at the tenant"
-        "An administrator of the tenant can unblock the user.";
+        "An administrator of the tenant can unblock the user (dashboard: User Management, Users).";
     OriginNotAllowed "origin_not_allowed" FORBIDDEN Caller "http_request_denied"
         "Pages of this origin may not use this proxy"
         "Add the page's origin to `[cors] origins`, exactly as the browser sends it.";
     UnknownProvider "unknown_provider" NOT_FOUND Caller "http_request_denied"
         "No provider of that name"
-        "Use the name of a configured provider: /proxy/NAME/…, in lower case.";
+        "Use the name of a configured provider: /proxy/NAME/…, in lower case. `GET /connections` lists them; the operator adds one as `[providers.NAME]`, and `idp-proxy providers` lists the presets.";
     NotFound "not_found" NOT_FOUND Caller "http_request_denied"
         "Nothing here"
-        "Providers are called at /proxy/NAME/… or by their own host name.";
+        "Providers are called at /proxy/NAME/… or by their own host name (`host`).";
     AmbiguousAccount "ambiguous_account" CONFLICT Caller "http_request_denied"
         "The user has several accounts at this provider"
-        "Repeat the request with `Idp-Proxy-Account: <one of the choices>`.";
+        "Repeat the request with `Idp-Proxy-Account: <one of the choices>`, or have the operator set the provider's `account`.";
     Internal "internal" INTERNAL_SERVER_ERROR Proxy "proxy_internal_error"
         "The proxy failed"
         "This is a defect. Report it with the request id; the log has the cause.";
     NotImplemented "not_implemented" NOT_IMPLEMENTED Caller "http_request_denied"
         "The proxy does not do that"
-        "CONNECT, TRACE, WebSocket handshakes and OAuth 1.0a identities are not supported.";
+        "CONNECT, TRACE, WebSocket handshakes and OAuth 1.0a identities are not supported, and what Token Vault keeps is disconnected at the tenant (`DELETE /me/v1/connected-accounts/accounts/ID`).";
     UpstreamUnreachable "upstream_unreachable" BAD_GATEWAY Provider "destination_unavailable"
         "The provider cannot be reached"
-        "Try again later. The operator should check the provider's base_url and the network.";
+        "Try again later. The operator should check the provider's `base_url` and the network: `idp-proxy check --online` tries each.";
     UpstreamTls "upstream_tls" BAD_GATEWAY Provider "tls_protocol_error"
         "No secure connection to the provider"
-        "The provider's certificate is not valid for its name, or not known here. The operator should check base_url and SSL_CERT_FILE.";
+        "The provider's certificate is not valid for its name, or not known here. The operator should check `base_url` and SSL_CERT_FILE: `idp-proxy check --online` tries each.";
     UpstreamProtocol "upstream_protocol" BAD_GATEWAY Provider "http_protocol_error"
         "The provider's answer is broken"
         "The provider broke off or did not speak HTTP. Whether it acted on the request is not known.";
     ProviderMisconfigured "provider_misconfigured" BAD_GATEWAY Proxy "proxy_configuration_error"
         "The provider refuses this proxy's own credentials or its way of renewing"
-        "The operator should check the provider's client_id, client_secret and the keys about renewal.";
+        "The operator should check the provider's `client_id`, `client_secret`, `token_url` and `refresh_auth`: `idp-proxy check --online` tries them.";
     TenantUnavailable "tenant_unavailable" SERVICE_UNAVAILABLE Tenant "proxy_internal_response"
         "The tenant gives no usable answer"
-        "Try again after Retry-After. Users whose tokens are held are served meanwhile.";
+        "Try again after Retry-After. Users whose tokens are held are served meanwhile. The operator should run `idp-proxy check --online`.";
     TenantRateLimited "tenant_rate_limited" SERVICE_UNAVAILABLE Tenant "proxy_internal_response"
         "The tenant is called as often as it allows"
-        "Try again after Retry-After. Operators: see management_rps and the tenant's plan.";
+        "Try again after Retry-After. Operators: see `[auth0] management_rps` and the tenant's plan.";
     TenantMisconfigured "tenant_misconfigured" SERVICE_UNAVAILABLE Tenant "proxy_configuration_error"
         "The proxy's application at the tenant lacks a grant"
-        "The operator must mend the application at the tenant; the detail says how.";
+        "The operator must mend the application at the tenant; the detail says how, and `idp-proxy check --online` names every scope that is missing.";
     Overloaded "overloaded" SERVICE_UNAVAILABLE Proxy "connection_limit_reached"
         "The proxy has no room for this request"
         "Try again after Retry-After. The operator should allow the process more open files, or lower `[limits] connections`.";
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE Proxy "proxy_internal_response"
         "The token store gives no answer"
-        "Try again after Retry-After. Users whose tokens are held in memory are served meanwhile.";
+        "Try again after Retry-After. Users whose tokens are held in memory are served meanwhile. The operator should check `[store] url`: `idp-proxy store list` tries it.";
     UpstreamTimeout "upstream_timeout" GATEWAY_TIMEOUT Provider "connection_timeout"
         "The provider did not answer in time"
         "Try again if the request may be repeated. Whether the provider acted on it is not known.";
     LoopDetected "loop_detected" LOOP_DETECTED Proxy "proxy_loop_detected"
         "The request came back to this proxy"
-        "The operator must mend the provider's base_url, which leads back to this proxy.";
+        "The operator must mend the provider's `base_url`, which leads back to this proxy.";
 }
 
 impl Error {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use hyper::http::HeaderMap;
 use hyper::http::header::{self, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ use crate::telemetry::access::RequestId;
 use crate::token::TokenError;
 
 mod connections;
+mod page;
 
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const PROBLEMS: &str = "/problems/";
@@ -58,6 +60,11 @@ impl Pages {
             }
             if let Error::Token(TokenError::AmbiguousAccount { choices }) = error {
                 members.insert("choices".into(), choices.clone().into());
+            }
+            if let Error::Permit(PermitError::InsufficientScope { scope, provider }) = error
+                && let Some(connect) = self.connects.get(&**provider)
+            {
+                members.insert("connect".into(), connect.with_scope(scope));
             }
             if let Some(connect) = provider.and_then(|provider| self.connect(error.code(), provider)) {
                 members.insert("connect".into(), connect);
@@ -111,8 +118,9 @@ impl Pages {
     ///
     /// # Errors
     /// [`Error::NotFound`] for any other path.
-    pub fn answer(&self, method: &Method, path: &str) -> Result<Response<Body>, Error> {
-        if !matches!(*method, Method::GET | Method::HEAD) {
+    pub fn answer(&self, head: &Parts) -> Result<Response<Body>, Error> {
+        let path = head.uri.path();
+        if !matches!(head.method, Method::GET | Method::HEAD) {
             return Err(Error::NotFound);
         }
         if path == RESOURCE {
@@ -120,15 +128,7 @@ impl Pages {
         }
         let code = path.strip_prefix(PROBLEMS).ok_or(Error::NotFound)?;
         let row = Code::ALL.iter().map(|known| known.row()).find(|row| row.code == code).ok_or(Error::NotFound)?;
-        let page = format!(
-            "{}: {}\n\nstatus   {}\nfault    {}\nto do    {}\n",
-            row.code,
-            row.title,
-            row.status.as_u16(),
-            row.fault.name(),
-            row.cure,
-        );
-        Ok(document("text/plain; charset=utf-8", page))
+        Ok(page::answer(&row, &head.headers))
     }
 
     /// RFC 9728 §2: what we are, who issues our tokens, how they are presented. Members of our own are allowed: the last one

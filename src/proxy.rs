@@ -123,7 +123,7 @@ impl Proxy {
             // Boxed: it is rare, and every request's future would keep room for it.
             return Box::pin(self.accounts(&ask, head, entry)).await;
         }
-        self.pages.answer(&head.method, head.uri.path())
+        self.pages.answer(head)
     }
 
     /// The path of a call, step by step. Each step needs what the one before it made, so none can be left out.

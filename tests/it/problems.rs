@@ -273,6 +273,36 @@ async fn the_type_of_every_problem_leads_to_a_page_that_says_what_to_do() {
         let head = rig.send_as_is("HEAD", &format!("/problems/{}", row.code), &[], b"").await;
         assert_eq!(head.header("content-length"), page.header("content-length"));
     }
+    let html = [("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")];
+    for code in Code::ALL {
+        let row = code.row();
+        let page = rig.send_as_is("GET", &format!("/problems/{}", row.code), &html, b"").await;
+        assert_eq!((page.status, page.all("content-type").as_str()), (200, "text/html; charset=utf-8"));
+        let text = page.text();
+        let style = text.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
+        let digest = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, digest);
+        let policy = page.all("content-security-policy");
+        assert!(policy.starts_with(&format!("default-src 'none'; style-src 'sha256-{digest}';")), "{policy}");
+        assert!(text.contains("<html lang=\"en\">") && text.contains(&format!("<h1>{}</h1>", row.title)), "{text}");
+        // Whatever a cure has in it is text: the browser gets no element that is not ours.
+        let cure = text.split_once("<dt>What to do</dt><dd>").unwrap().1.split_once("</dd>").unwrap().0;
+        let plain = cure.replace("<code>", "`").replace("</code>", "`");
+        assert!(!plain.contains('<'), "{cure}");
+        let plain = plain.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+        assert_eq!(plain, row.cure);
+        let links = Code::ALL.iter().filter(|other| text.contains(&format!("<a href=\"{}\">", other.row().code)));
+        assert_eq!(links.count(), Code::ALL.len() - 1, "every other code");
+    }
+    for (accept, kind) in [("*/*", "text/plain"), ("text/html;q=0", "text/plain"), ("TEXT/HTML ; q=0.2", "text/html")] {
+        let page = rig.send_as_is("GET", "/problems/internal", &[("accept", accept)], b"").await;
+        assert!(page.all("content-type").starts_with(kind), "{accept}");
+        assert!(
+            page.all("vary").to_ascii_lowercase().split(", ").any(|field| field == "accept"),
+            "{}",
+            page.all("vary")
+        );
+    }
     for path in [
         "/problems/",
         "/problems/Internal",

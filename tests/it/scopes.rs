@@ -361,7 +361,34 @@ async fn token_vault_is_not_filled_by_signing_in() {
     rig.tenant.with_user(ALICE, |user| user.vault.clear());
     rig.tenant.add_user(idp_proxy::command::dev::tenant::User::new("auth0|new"));
     let refusal = rig.get_as("auth0|new", "/proxy/slack/users.info").await;
-    assert_eq!(refusal.json()["connect"], serde_json::json!({ "connection": "slack", "kind": "connected_accounts" }));
+    let connect = refusal.json()["connect"].clone();
+    assert_eq!((&connect["connection"], &connect["kind"]), (&"slack".into(), &"connected_accounts".into()));
+    let flow = &connect["connected_accounts"];
+    let issuer = rig.tenant.issuer();
+    assert_eq!(flow["url"], format!("{issuer}me/v1/connected-accounts/connect"));
+    assert_eq!(flow["complete_url"], format!("{issuer}me/v1/connected-accounts/complete"));
+    assert_eq!(
+        (&flow["audience"], &flow["scope"]),
+        (&format!("{issuer}me/").into(), &"create:me:connected_accounts".into())
+    );
+    let body =
+        serde_json::json!({ "connection": "slack", "redirect_uri": "https://app.example.com/cb?from=auth0&x=%C3%A9" });
+    assert_eq!(flow["body"], body);
+}
+
+#[tokio::test]
+async fn a_caller_whose_own_token_lacks_a_scope_is_led_to_a_login_for_it() {
+    let upstream = Upstream::replying("ok").await;
+    let rig = rig().provider_at("github", &upstream.base_url(), "require = [\"read:github\"]");
+    let rig = rig.with("connect", APPLICATION).start().await;
+    let refusal = rig.get("/proxy/github/x").await;
+    assert_eq!(refusal.code(), "insufficient_scope");
+    let connect = refusal.json()["connect"].clone();
+    assert_eq!((&connect["kind"], &connect["scope"]), (&"login".into(), &"read:github".into()));
+    let url = Url::parse(connect["url"].as_str().unwrap()).unwrap();
+    let asked: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+    assert_eq!(asked["scope"], "openid profile email read:github");
+    assert_eq!((asked.get("connection"), asked.get("prompt")), (None, None), "nobody has to see the provider for it");
 }
 
 #[tokio::test]
@@ -375,9 +402,23 @@ async fn a_refusal_says_what_the_application_has_to_do() {
         rig.tenant.add_user(User::new("auth0|empty").with(Identity::new("microsoft", "1")));
         // Whoever has no account there would become another user by signing in with one.
         let refusal = rig.get_as("auth0|none", "/proxy/microsoft/me").await;
-        let link =
-            serde_json::json!({ "connection": "microsoft", "kind": "link", "connection_scope": "offline_access" });
-        assert_eq!((refusal.code().as_str(), &refusal.json()["connect"]), ("not_connected", &link));
+        let mut connect = refusal.json()["connect"].clone();
+        let url = connect.as_object_mut().unwrap().remove("url");
+        assert_eq!(url.is_some(), !tables.is_empty());
+        let management = format!("https://{}/api/v2/", rig.tenant.settings().domain);
+        let link = serde_json::json!({
+            "connection": "microsoft",
+            "kind": "link",
+            "connection_scope": "offline_access",
+            "link": {
+                "method": "POST",
+                "url": format!("{management}users/{{sub}}/identities"),
+                "audience": management,
+                "scope": "update:current_user_identities",
+                "body": { "link_with": "{id_token of the second sign-in}" },
+            },
+        });
+        assert_eq!((refusal.code().as_str(), &connect), ("not_connected", &link));
         let refusal = rig.get_as("auth0|empty", "/proxy/microsoft/me").await;
         let mut connect = refusal.json()["connect"].clone();
         let url = connect.as_object_mut().unwrap().remove("url");

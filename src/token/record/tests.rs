@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::clock::Clock;
 
 const REST: Duration = Duration::from_secs(600);
 
@@ -10,12 +11,13 @@ fn now() -> Timestamp {
     Timestamp::from_unix_seconds(1_700_000_000)
 }
 
-#[expect(clippy::disallowed_methods, reason = "any instant will do")]
 fn record(user: serde_json::Value, previous: Option<&Record>) -> Record {
     let connection = |name| Connection { name: Arc::from(name), tenant: Arc::from("t"), audiences: Box::default() };
     let connections = [connection("github"), connection("google-oauth2")];
     let subject = Arc::from("github|7");
-    Record::new(serde_json::from_value(user).unwrap(), &subject, &connections, previous, Instant::now()..Instant::now())
+    let now = Clock::system().instant();
+    let read = now..now;
+    Record::new(serde_json::from_value(user).unwrap(), &subject, &connections, previous, read)
 }
 
 fn verdict(record: &Record, connection: &str, wanted: Option<&str>) -> String {
