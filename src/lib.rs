@@ -22,8 +22,9 @@
 //!
 //! Beside them are leaves, which know no room: `config` (file to meaning), `auth0` (the tenant's endpoints and budget),
 //! `telemetry` (log, metrics), `store` (where grants outlive the process), `body`, `parameters` (of queries and forms),
-//! `activity`, `assertion`, `bounded`, `connect` (where users sign in), `gather`, `percent`, `tls`, `clock`, `random`,
-//! `secret`. `command` starts it all; `command::dev` holds the simulated tenant and providers, which the tests use too.
+//! `activity`, `assertion`, `bounded`, `connect` (where users sign in), `frontend` (`/client.js`), `gather`, `percent`,
+//! `tls`, `clock`, `random`, `secret`. `command` starts it all; `command::dev` holds the simulated tenant and providers, which
+//! the tests use too.
 //!
 //! # What never happens
 //!
@@ -43,6 +44,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 mod connect;
+mod frontend;
 mod gather;
 mod parameters;
 mod percent;

@@ -1,7 +1,9 @@
-//! Answers of our own: problems (RFC 9457), their pages, and what the proxy says about itself (RFC 9728).
+//! Answers of our own: problems (RFC 9457), their pages, the helper for frontends, and what the proxy says about itself
+//! (RFC 9728).
 
 use std::collections::HashMap;
 
+use hyper::body::Bytes;
 use hyper::http::HeaderMap;
 use hyper::http::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -12,6 +14,7 @@ use crate::body::Body;
 use crate::config::Config;
 use crate::connect::Connect;
 use crate::error::{Code, Error, Row};
+use crate::frontend;
 use crate::headers::PROXY_STATUS;
 use crate::provider::PermitError;
 use crate::telemetry::access::RequestId;
@@ -126,6 +129,9 @@ impl Pages {
         if path == RESOURCE {
             return Ok(document("application/json", self.resource().to_string()));
         }
+        if let Some((kind, text)) = frontend::file(path) {
+            return Ok(document(kind, text));
+        }
         let code = path.strip_prefix(PROBLEMS).ok_or(Error::NotFound)?;
         let row = Code::ALL.iter().map(|known| known.row()).find(|row| row.code == code).ok_or(Error::NotFound)?;
         Ok(page::answer(&row, &head.headers))
@@ -147,7 +153,7 @@ impl Pages {
     }
 }
 
-fn document(kind: &'static str, text: String) -> Response<Body> {
+fn document(kind: &'static str, text: impl Into<Bytes>) -> Response<Body> {
     let mut answer = Response::new(Body::whole(text));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=300"));

@@ -1,8 +1,6 @@
 //! What a real browser makes of it: pages that use the proxy, in Debian's Chromium.
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::support::{Upstream, browser, rig};
 
@@ -10,8 +8,8 @@ mod console;
 
 #[tokio::test]
 async fn a_page_of_a_listed_origin_reads_answers_and_a_page_of_another_reads_none() {
-    // One server at two names. A page that no server sent would be from nowhere, and may not call this machine.
-    let app = Upstream::raw(page).await;
+    // One server at two names.
+    let app = browser::page().await;
     let [listed, other] = ["app", "evil"].map(|name| app.base_url().replace("127.0.0.1", &format!("{name}.localhost")));
     let github = Upstream::replying("ok").await.allow(&browser::HEADERS);
     let rig = rig().with("cors", &format!("origins = [\"{listed}\"]")).provider("github", &github).start().await;
@@ -24,14 +22,4 @@ async fn a_page_of_a_listed_origin_reads_answers_and_a_page_of_another_reads_non
     // The header that carries the token has to be asked for, and who may not use the proxy is told so then.
     assert_eq!(told["asked"], json!([format!("GET {url}"), format!("GET {url}")]));
     assert_eq!(github.requests().len(), 1);
-}
-
-/// An empty page, whatever is asked for.
-async fn page(mut stream: TcpStream) {
-    let mut request = [0; 4096];
-    // A browser opens connections that it may not need.
-    if stream.read(&mut request).await.is_ok_and(|length| length > 0) {
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\nconnection: close\r\n\r\n<!doctype html>";
-        stream.write_all(answer).await.unwrap();
-    }
 }

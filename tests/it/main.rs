@@ -44,6 +44,8 @@ mod forwarding;
 #[cfg(test)]
 mod framing;
 #[cfg(test)]
+mod frontend;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod hops;

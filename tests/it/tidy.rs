@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use idp_proxy::error::Code;
 
 /// What knows no room.
-const LEAVES: [&str; 16] = [
+const LEAVES: [&str; 17] = [
     "activity",
     "assertion",
     "auth0",
@@ -15,6 +15,7 @@ const LEAVES: [&str; 16] = [
     "clock",
     "config",
     "connect",
+    "frontend",
     "gather",
     "parameters",
     "percent",

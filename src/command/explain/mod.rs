@@ -15,7 +15,6 @@ use crate::provider::ACCOUNT;
 use crate::proxy::rehearsal::{Rehearsal, Verdict};
 use crate::server::{self, Surroundings};
 use crate::store::{OpenError, Purpose, Store};
-use crate::telemetry::metrics::Metrics;
 
 mod caller;
 mod shown;
