@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{Env, Faults, ProcessEnv};
+use crate::config::{Env, Faults, ProcessEnv, parse_origin};
 use crate::tls;
 
 pub mod check;
@@ -65,6 +65,10 @@ enum Command {
         /// Have something go wrong: lost-answer=bitbucket, revoked=google, tenant-busy=30s, tenant-down=10s, slow=500ms
         #[arg(long = "fault", value_name = "NAME=VALUE", value_parser = dev::Mischief::parse)]
         faults: Vec<dev::Mischief>,
+        /// Let pages of this origin use the proxy; with it, the application of examples/spa is to be found there
+        #[arg(long = "origin", value_name = "URL", value_parser = parse_origin,
+            default_values = ["http://127.0.0.1:3000", "http://localhost:3000"])]
+        origins: Vec<String>,
         /// Run just the tenant and the providers, keep their state in DIR, and write a proxy.toml there for `serve`
         #[arg(long, value_name = "DIR", conflicts_with = "once")]
         tenant_only: Option<PathBuf>,
@@ -166,8 +170,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let exit = match arguments.command {
         Command::Serve { config } => serve::run(&config, &ProcessEnv),
-        Command::Dev { listen, once, tls, json, faults, tenant_only } => {
-            dev::run(&dev::Options { listen, once, tls, json, faults, tenant_only })
+        Command::Dev { listen, once, tls, json, faults, origins, tenant_only } => {
+            dev::run(&dev::Options { listen, once, tls, json, faults, origins, tenant_only })
         }
         Command::Providers { name, json } => providers::run(name.as_deref(), json, &mut io::stdout()),
         Command::Store { action } => store::run(action, &ProcessEnv),

@@ -53,6 +53,7 @@ pub use preset::{Preset, presets};
 use rule::Rule;
 pub use schema::schema;
 pub use store::key_bytes;
+pub use url::parse_origin;
 
 /// The whole configuration of one running proxy.
 #[derive(Clone, Debug, PartialEq)]

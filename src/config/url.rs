@@ -83,6 +83,16 @@ pub(super) fn origin(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
+/// Reads the same from a command line.
+///
+/// # Errors
+/// A sentence for whoever typed it.
+pub fn parse_origin(text: &str) -> Result<String, String> {
+    origin(text).map_err(|Invalid { message, hint, .. }| {
+        [Some(message), hint].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    })
+}
+
 /// Reads the origin that callers see. Plain `http` is fine: something in front may speak TLS.
 pub(super) fn public_url(text: &str) -> Result<String, Invalid> {
     let origin = origin(text)?;

@@ -188,6 +188,22 @@ async fn it_listens_on_loopback_alone() {
 }
 
 #[tokio::test]
+async fn pages_of_the_origins_that_are_named_may_use_it() {
+    for (named, origin, status) in [
+        (&["--origin", "http://localhost:5173"][..], "http://localhost:5173", 200),
+        (&["--origin", "http://localhost:5173"], "http://localhost:3000", 403),
+        (&[], "http://localhost:3000", 200),
+    ] {
+        let child = dev(named).listening().await.ready().await;
+        let answer = child.send("", "GET", "/client.js", &[("origin", origin)]).await;
+        assert_eq!(answer.status, status, "{named:?} {origin}");
+    }
+    let mut child = dev(&["--origin", "http://localhost:3000/"]);
+    assert_eq!(child.exit().await.code(), Some(2));
+    assert!(child.log().contains("leave out the path"), "{}", child.log());
+}
+
+#[tokio::test]
 async fn a_busy_port_ends_with_1_and_names_the_address() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();

@@ -52,7 +52,19 @@ impl World {
                 );
             }
         }
-        text
+        text + &self.pages(&settings.spa.client_id)
+    }
+
+    /// Whose pages may use the proxy, and which application its users sign in to.
+    fn pages(&self, client_id: &str) -> String {
+        let Some(first) = self.origins.first() else { return String::new() };
+        let origins: Vec<_> = self.origins.iter().map(|origin| quoted(origin)).collect();
+        format!(
+            "\n[connect]\nclient_id = {}\nredirect_uri = {}\n\n[cors]\norigins = [{}]\n",
+            quoted(client_id),
+            quoted(&format!("{first}/")),
+            origins.join(", "),
+        )
     }
 }
 
@@ -68,7 +80,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_configuration_written_for_a_proxy_is_toml_with_the_addresses_in_it() {
-        let world = World::start(Clock::system(), WorldSettings::default()).await.unwrap();
+        let origins = ["http://127.0.0.1:3000", "http://localhost:3000"].map(str::to_owned).to_vec();
+        let settings = WorldSettings { origins, ..WorldSettings::default() };
+        let world = World::start(Clock::system(), settings).await.unwrap();
         let table: toml::Table = world.proxy_toml("127.0.0.1:8080", "sqlite:/tmp/a.db", "key").parse().unwrap();
         assert_eq!(table["server"]["listen"].as_str(), Some("127.0.0.1:8080"));
         assert_eq!(table["auth0"]["base_url"].as_str(), Some(world.tenant.base_url()));
@@ -80,5 +94,7 @@ mod tests {
         assert_eq!(table["providers"]["google"]["connection"].as_str(), Some("google-oauth2"));
         assert_eq!(table["providers"]["bitbucket"]["base_url"].as_str(), Some(world.bitbucket.base_url()));
         assert_eq!(table["providers"]["github"]["host"].as_str(), Some("github.localhost"));
+        assert_eq!(table["cors"]["origins"].as_array().map(Vec::len), Some(2));
+        assert_eq!(table["connect"]["redirect_uri"].as_str(), Some("http://127.0.0.1:3000/"));
     }
 }

@@ -39,6 +39,8 @@ pub(in crate::command) struct Options {
     pub(in crate::command) json: bool,
     /// What is to go wrong.
     pub(in crate::command) faults: Vec<Mischief>,
+    /// Whose pages may use the proxy; the first has the application that people sign in to.
+    pub(in crate::command) origins: Vec<String>,
     /// Run without a proxy, and keep everything in this folder.
     pub(in crate::command) tenant_only: Option<PathBuf>,
 }
@@ -77,7 +79,7 @@ pub(in crate::command) fn run(options: &Options) -> Exit {
 
 async fn dev(options: &Options, surroundings: Surroundings) -> io::Result<()> {
     let mut ending = Ending::listen()?;
-    let world = World::start(surroundings.clock.clone(), settings()).await?;
+    let world = World::start(surroundings.clock.clone(), settings(&options.origins)).await?;
     let shown = options.tls.then(|| Shown::new(&world, options.listen.ip())).transpose()?;
     let headers = HeaderFiles::create(&world, shown.as_ref())?;
     let key = crate::store::fresh_key().map_err(io::Error::other)?;
@@ -108,7 +110,7 @@ async fn tenant_only(folder: &Path, options: &Options, clock: Clock) -> io::Resu
     let mut ending = Ending::listen()?;
     let place = Place::open(folder)?;
     let has_tls = place.has_tls(options.tls)?;
-    let world = World::start(clock, place.settle(settings())?).await?;
+    let world = World::start(clock, place.settle(settings(&options.origins))?).await?;
     let shown = has_tls.then(|| Shown::new(&world, options.listen.ip())).transpose()?;
     let headers = place.describe(&world, options.listen, shown.as_ref())?;
     show(&if options.json {
@@ -120,8 +122,8 @@ async fn tenant_only(folder: &Path, options: &Options, clock: Clock) -> io::Resu
     Ok(())
 }
 
-fn settings() -> WorldSettings {
-    let mut settings = WorldSettings { vault: true, ..WorldSettings::default() };
+fn settings(origins: &[String]) -> WorldSettings {
+    let mut settings = WorldSettings { vault: true, origins: origins.to_vec(), ..WorldSettings::default() };
     settings.google.behaviour = Behaviour::Expires { life: GOOGLE_LIFE, refresh_token: RefreshToken::Always };
     settings.bitbucket.behaviour = Behaviour::Rotates { life: BITBUCKET_LIFE };
     settings

@@ -35,6 +35,8 @@ pub struct WorldSettings {
     /// Whether Google's connection is for Token Vault as well, and bob's account there is in it: the tenant's record of
     /// him has no token of Google's.
     pub vault: bool,
+    /// Whose pages may use its proxies. The first has the application that people sign in to.
+    pub origins: Vec<String>,
 }
 
 impl Default for WorldSettings {
@@ -48,6 +50,7 @@ impl Default for WorldSettings {
             google: google.login("109876543210987654321", "alice").login("113219482739827349822", "bob"),
             bitbucket: bitbucket.login("{8e5bd1a5-6d4a-4b1f-9a3e-0c9d2b7f1e60}", "alice"),
             vault: false,
+            origins: Vec::new(),
         }
     }
 }
@@ -55,7 +58,7 @@ impl Default for WorldSettings {
 impl WorldSettings {
     /// The parties' addresses and the files of their state, to be changed: the tenant's first.
     pub(super) fn parties(&mut self) -> [(&'static str, &mut SocketAddr, &mut Option<PathBuf>); 4] {
-        let Self { tenant, github, google, bitbucket, vault: _ } = self;
+        let Self { tenant, github, google, bitbucket, vault: _, origins: _ } = self;
         [
             ("tenant", &mut tenant.listen, &mut tenant.kept_in),
             ("github", &mut github.listen, &mut github.kept_in),
@@ -78,6 +81,7 @@ pub struct World {
     pub google: Provider,
     /// Refresh tokens rotate. Connection `bitbucket`.
     pub bitbucket: Provider,
+    pub(super) origins: Vec<String>,
 }
 
 impl World {
@@ -92,6 +96,7 @@ impl World {
             github: Provider::start(clock.clone(), settings.github).await?,
             google: Provider::start(clock.clone(), settings.google).await?,
             bitbucket: Provider::start(clock.clone(), settings.bitbucket).await?,
+            origins: settings.origins,
             clock,
         };
         for (provider, connection) in world.providers() {
