@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 use crate::support::child::folder;
 use crate::support::https::Authority;
 use crate::support::rig::ALICE;
-use crate::support::{Child, Recorded, Rig, Upstream, browser, client, rig};
+use crate::support::{Child, Recorded, Rig, Upstream, browser, client, readme, rig};
 
 /// A proxy for the pages of `app`, two of whose providers answer.
 async fn for_pages_of(app: &str, server: &str) -> (Rig, Upstream, Upstream) {
@@ -103,6 +103,31 @@ async fn a_page_that_loads_it_from_the_proxy_is_spared_tokens_problems_and_secon
 async fn a_program_in_node_is_spared_the_same() {
     let (rig, _github, _silent) = for_pages_of("https://app.example.com", "").await;
     spared(&browser::run("frontend-node", &input(&rig, "")).await, &rig);
+}
+
+#[tokio::test]
+async fn the_readmes_snippet_calls_and_sends_the_user_to_sign_in_again() {
+    let page = browser::page().await;
+    let github = Upstream::replying(r#"{"login":"alice"}"#).await.allow(&browser::HEADERS);
+    let refusing = |_: &Recorded| Response::builder().status(401).body(Bytes::new()).unwrap();
+    let dead = Upstream::recording(refusing).await.allow(&browser::HEADERS);
+    let rig = rig()
+        .with("cors", &format!("origins = [\"{}\"]", page.base_url()))
+        .with("connect", "client_id = \"app\"\nredirect_uri = \"https://app.example.com/callback\"")
+        .provider("github", &github)
+        .provider("dead", &dead)
+        .start()
+        .await;
+    let snippet = readme::block("javascript frontend").text.replace("https://proxy.example.com", &rig.server.url());
+    let input = json!({ "page": page.base_url(), "token": rig.token(), "snippet": snippet });
+    let told = browser::run("snippet", &input).await;
+    assert_eq!(
+        (&told["login"], &told["refusals"], &told["isProblem"]),
+        (&json!("alice"), &json!([401, 403]), &json!(true))
+    );
+    let asked = told["asked"].as_array().unwrap();
+    assert_eq!((asked.len(), &asked[0]["authorizationParams"]["connection"]), (1, &json!("dead")), "{told}");
+    assert_eq!(asked[0]["authorizationParams"]["prompt"], "login");
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ impl Proxy {
         if is_call {
             self.rules.refuse_loop(&head.headers)?;
         } else if !is_preflight && Ask::of(head).is_none() {
-            self.pages.answer(&head.method, head.uri.path())?;
+            self.pages.answer(head)?;
         }
         steps.pass();
         Ok(is_call.then_some(at_host))
