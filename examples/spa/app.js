@@ -29,8 +29,11 @@ let connected;
 const proxy = createClient({
   getToken: (options) => auth0.getTokenSilently(options),
   // The proxy keeps to what it found for five seconds, and a user may be back sooner.
-  onReconnect: ({ connect }) =>
-    connect.connection === connected && new Promise((resolve) => setTimeout(resolve, 5000, true)),
+  async onReconnect({ connect }) {
+    if (!connected || connect.connection !== connected) return false;
+    connected = undefined;
+    return new Promise((resolve) => setTimeout(resolve, 5000, true));
+  },
 });
 
 /** Signs in again through one provider, which gives Auth0 new tokens. */

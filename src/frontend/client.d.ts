@@ -33,7 +33,7 @@ export interface Client {
   /** The user's connections, as the proxy knows them. */
   connections(): Promise<Connections>;
 
-  /** Has the proxy forget what it holds for the user at this provider, and revoke it there where the provider can. */
+  /** Has the proxy forget what it holds for the user at this provider, and revoke it there; `revoked` says whether it could. */
   disconnect(provider: string): Promise<Response>;
 }
 
@@ -62,8 +62,8 @@ export class ProxyProblem extends Error {
 
 /** What has to be done for the user's account at a provider to be connected. */
 export interface Connect {
-  /** Auth0's connection, for `authorizationParams` of a login. */
-  connection: string;
+  /** Auth0's connection, for `authorizationParams` of a login. Absent where it is the user's own token that lacks a scope. */
+  connection?: string;
   /**
    * `login`: sign in again with the account that is the user's already. `link`: add another account to the user, since
    * signing in with it would make another user. `connected_accounts`: the flow that fills Auth0's Token Vault.
@@ -71,6 +71,12 @@ export interface Connect {
   kind: "login" | "link" | "connected_accounts";
   /** The scopes to ask the provider for, for `authorizationParams` of a login. */
   connection_scope?: string;
+  /** The scope that the user's own token lacks. */
+  scope?: string;
+  /** For `link`: the request that links the account, when the user has signed in with it in a second session. */
+  link?: object;
+  /** For `connected_accounts`: the first request of that flow, and where its last one goes. */
+  connected_accounts?: object;
   /** The whole login as a URL, but for `state`, `nonce` and the PKCE challenge, which only the application can know. */
   url?: string;
 }

@@ -39,6 +39,10 @@ await inChromium(async (page) => {
   await row("google connected").waitFor();
   told.offers = await page.getByRole("button", { name: "Connect again" }).count();
 
+  await row("google connected").getByRole("button", { name: "Disconnect" }).click();
+  await row("google reconnect required").waitFor();
+  told.disconnected = await card("google").getByRole("button", { name: "Connect again" }).count();
+
   // A session outlives the page, and its token is not in it.
   await page.reload();
   await result("github", "alice");

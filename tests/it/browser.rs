@@ -47,6 +47,7 @@ async fn the_example_application_signs_in_shows_a_github_user_and_connects_a_dea
         (&told["signIn"], &told["offers"]),
         (&json!("Sign in at google-oauth2 to demoSpaClient as:"), &json!(0))
     );
+    assert_eq!(told["disconnected"], 1, "{told}");
     assert!(!told["stored"].as_str().unwrap().contains("eyJ"), "{told}");
     assert_eq!(told["denied"], "User did not authorize the request");
     let asked = told["asked"].as_array().unwrap();
