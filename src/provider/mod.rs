@@ -358,7 +358,7 @@ impl Call {
     #[must_use]
     pub fn account(&self) -> Option<&str> {
         let named = self.account.as_ref().and_then(|value| value.to_str().ok());
-        named.or(self.provider.account())
+        named.or_else(|| self.provider.account())
     }
 
     /// How much life the token should have left, if that can be had.

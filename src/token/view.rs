@@ -208,9 +208,12 @@ impl Tokens {
             Err(error) => error,
         };
         // What is held in memory serves without the store; and what was refused is tried once more when it has rested.
-        let serves = |held: &&Arc<Held>| match error {
-            TokenError::Rejected { .. } => held.has_rested(now, self.recheck),
-            _ => error.is_passing() && held.is_living(now),
+        let serves = |held: &&Arc<Held>| {
+            if matches!(error, TokenError::Rejected { .. }) {
+                held.has_rested(now, self.recheck)
+            } else {
+                error.is_passing() && held.is_living(now)
+            }
         };
         match serving.or_else(|| held.as_ref().filter(serves)) {
             Some(held) => {
