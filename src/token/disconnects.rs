@@ -3,11 +3,15 @@
 
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::grant::{Death, Grant, Lineage, State};
 use super::record::Record;
 use crate::bounded::Bounded;
 use crate::store::{Key, Store, StoreError};
+
+/// How long the store is waited for. What comes after it may wait for it as well, and the caller for both.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is known to be disconnected.
 pub(super) struct Disconnects {
@@ -37,9 +41,10 @@ impl Disconnects {
         let mut answers = true;
         let accounts: Vec<_> = record.unrenewed().map(|(index, key, own)| (index, Arc::clone(key), own)).collect();
         for (index, key, lineage) in accounts {
-            let stored = if answers { self.stored(&key).await } else { Ok(None) };
-            answers &= stored.is_ok();
-            if answers && stored.is_ok_and(|stored| stored == Some(lineage)) {
+            let asked = async { tokio::time::timeout(PATIENCE, self.stored(&key)).await.ok()?.ok() };
+            let stored = if answers { asked.await } else { None };
+            answers = stored.is_some();
+            if stored.flatten() == Some(lineage) {
                 self.note(Arc::clone(&key), lineage);
                 record.disconnect(index);
             } else if !answers && self.knows(&key, lineage) {
