@@ -12,13 +12,13 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
 const EXAMPLES: &[(&str, &str)] = &[
     (
         "",
-        "idp-proxy dev                         try everything on this machine, no account needed
-idp-proxy login                       log in to it, to call providers from this shell
-idp-proxy curl github /user           call GitHub through it
-idp-proxy check                       find every fault in proxy.toml
-idp-proxy explain GET /proxy/github/user   say what becomes of a request, and why
-idp-proxy providers github            show what is known of GitHub
-idp-proxy serve --config proxy.toml   run the proxy",
+        "idp-proxy dev                             try everything on this machine, no account needed
+idp-proxy login                           log in to it, to call providers from this shell
+idp-proxy curl github /user               call GitHub through it
+idp-proxy check                           find every fault in proxy.toml
+idp-proxy explain GET /proxy/github/user  what becomes of it, and why
+idp-proxy providers github                show what is known of GitHub
+idp-proxy serve --config proxy.toml       run the proxy",
     ),
     ("serve", "idp-proxy serve\nidp-proxy serve --config /etc/idp-proxy/proxy.toml"),
     (

@@ -15,12 +15,13 @@ const SHIPPED: &str = include_str!("../../proxy.toml");
 const PROVIDER: &str = "providers.NAME";
 
 /// Keys that take one of a few words.
-const WORDS: [(&str, &[&str]); 8] = [
+const WORDS: [(&str, &[&str]); 9] = [
     ("providers.NAME.guard", &["on", "off"]),
     ("providers.NAME.proof", &["off", "appsecret"]),
     ("providers.NAME.refresh_auth", &["post", "basic", "none", "private_key_jwt"]),
     ("providers.NAME.refresh_body", &["form", "json"]),
     ("providers.NAME.refresh_grant", &["refresh_token", "fb_exchange_token"]),
+    ("providers.NAME.revoke_with", &["token", "bearer", "delete", "github"]),
     ("providers.NAME.rewrite", &["off", "headers", "json"]),
     ("providers.NAME.source", &["auto", "identities", "token_vault"]),
     ("telemetry.log_format", &["auto", "text", "json"]),
@@ -224,6 +225,19 @@ mod tests {
         let faults = Config::parse(&text, Path::new("proxy.toml"), &env).unwrap_err().to_json();
         let of_key = key.replace("NAME", "github");
         faults.as_array().unwrap().iter().find(|fault| fault["key"] == of_key.as_str()).cloned()
+    }
+
+    #[test]
+    fn every_key_that_takes_words_is_known_for_it() {
+        let takes_words = |key: &String| {
+            let fault = fault_of(key, "\"nonsense\"");
+            let message = fault.as_ref().and_then(|fault| fault["message"].as_str()).unwrap_or_default();
+            message.contains("must be \"") && message.contains("\" or \"")
+        };
+        let found: Vec<_> = known_keys().into_iter().filter(takes_words).collect();
+        let mut known: Vec<_> = WORDS.iter().map(|(key, _)| (*key).to_owned()).collect();
+        known.sort();
+        assert_eq!(found, known);
     }
 
     #[test]

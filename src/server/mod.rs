@@ -23,6 +23,7 @@ mod accept;
 mod admin;
 mod connection;
 mod heads;
+mod linger;
 mod live;
 mod watched;
 

@@ -3,12 +3,13 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::heads::Heads;
+use super::linger::Linger;
 use crate::activity::Activity;
 use crate::gather;
 
@@ -17,12 +18,14 @@ pub(super) struct Watched<S> {
     stream: S,
     heads: Heads,
     activity: Arc<Activity>,
+    /// What is left to do once nothing is written any more.
+    linger: Option<Box<Linger>>,
 }
 
 impl<S> Watched<S> {
     /// The bytes of `stream` are the caller's own, not those of TLS around them.
     pub(super) fn new(stream: S, heads: Heads, activity: &Arc<Activity>) -> TokioIo<Self> {
-        TokioIo::new(Self { stream, heads, activity: Arc::clone(activity) })
+        TokioIo::new(Self { stream, heads, activity: Arc::clone(activity), linger: None })
     }
 }
 
@@ -40,7 +43,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
@@ -76,6 +79,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+        }
+        let linger = this.linger.get_or_insert_with(Linger::begin);
+        linger.poll(&mut this.stream, context).map(Ok)
     }
 }

@@ -276,3 +276,22 @@ async fn a_caller_that_leaves_during_its_upload_ends_the_work_at_the_provider() 
     let received = String::from_utf8(provider.rest().await).unwrap();
     assert!(!received.contains("0\r\n\r\n"), "the upload was completed: {received:?}");
 }
+
+#[tokio::test]
+async fn a_refusal_is_read_by_whoever_sends_on_before_looking() {
+    let github = Upstream::replying("ok").await;
+    let rig = rig().provider("github", &github).start().await;
+    for framing in ["transfer-encoding: chunked\r\n", "content-length: 9000000\r\n"] {
+        let mut caller = Wire::to(&rig.address()).await;
+        let head = format!("POST /proxy/github/x HTTP/1.1\r\nhost: {}\r\n{framing}\r\n", rig.address());
+        assert!(caller.send(head).await);
+        for _ in 0..20 {
+            let piece = [b"1000\r\n".as_slice(), &[b'x'; 0x1000], b"\r\n"].concat();
+            assert!(caller.send(piece).await, "reset under {framing}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let answer = caller.answer("POST").await;
+        assert_eq!((answer.status, answer.complete), (401, true), "{framing}");
+        assert_eq!(answer.json()["code"], "missing_token", "{framing}");
+    }
+}

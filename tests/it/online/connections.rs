@@ -132,13 +132,13 @@ WRONG      grant        demoProxyClient          the application lacks read:user
 warning    grant        demoProxyClient          the application has scopes that it never uses: delete:users
            fix: take them away, for whoever steals its secret has them too, in the Auth0 dashboard: Applications > APIs > Auth0 Management API > Machine to Machine Applications (proxy.toml:12:1)
 WRONG      connection   bitbucket                uses Auth0's developer keys, whose refresh tokens nobody but Auth0 can renew
-           fix: give the connection the client that is configured here (proxy.toml:41:1)
+           fix: give the connection the client that is configured here (proxy.toml:42:1)
 ok         connection   github                   github, identities, with a client of its own
 ok         connection   google-oauth2            google-oauth2, identities and Token Vault, with a client of its own
 ok         token vault  demoProxyClient          the application may exchange callers' tokens
 ok         renewal      bitbucket                BITBUCKET/oauth/token accepts the client
 WRONG      renewal      google                   the provider does not accept this proxy's client
-           fix: use the client_id and client_secret that the connection has at the provider (proxy.toml:32:1)
+           fix: use the client_id and client_secret that the connection has at the provider (proxy.toml:31:1)
 ok         provider     bitbucket                BITBUCKET answers (401)
 NO ANSWER  provider     github                   GITHUB gives no answer: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)
            fix: check the address and the network; SSL_CERT_FILE names further authorities (proxy.toml:21:1)
