@@ -46,6 +46,12 @@ impl Caller {
         self.remembered.expires.minus(Duration::from_secs(claims::LEEWAY_SECONDS)) <= now
     }
 
+    /// When the token was met here for the first time, or looked at anew. Whoever has just signed in brings a new one.
+    #[must_use]
+    pub fn met(&self) -> Timestamp {
+        self.remembered.verified_at
+    }
+
     /// The token that showed it, for the tenant that issued it.
     #[must_use]
     pub fn bearer(&self) -> &Bearer {

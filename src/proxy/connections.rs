@@ -60,7 +60,7 @@ impl Proxy {
             let (tokens, caller, begun) = (Arc::clone(&self.tokens), caller.clone(), entry.begun());
             let provider = Arc::clone(provider);
             looks.spawn(async move {
-                let view = tokens.view_for(&caller, &provider, provider.account(), begun).await;
+                let view = tokens.view(&caller, &provider, provider.account(), begun).await;
                 (provider, view)
             });
         }
@@ -80,12 +80,12 @@ impl Proxy {
         entry.note(|record| record.provider = Some(Arc::clone(provider.name())));
         provider.admit(&caller)?;
         let account = account(&head.headers)?;
-        let (tokens, subject, begun) = (Arc::clone(&self.tokens), Arc::clone(caller.subject()), entry.begun());
+        let (tokens, begun) = (Arc::clone(&self.tokens), entry.begun());
         let of = Arc::clone(&provider);
         // A task of its own: a caller that leaves must not have it done by half.
         let parting = tokio::spawn(async move {
             let named = account.as_ref().and_then(|account| account.to_str().ok());
-            tokens.disconnect(&subject, &of, named.or_else(|| of.account()), begun).await
+            tokens.disconnect(&caller, &of, named.or_else(|| of.account()), begun).await
         });
         let parted = parting.await.map_err(|_| TokenError::Died)??;
         let connection = provider.connection();

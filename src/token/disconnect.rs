@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::record::{Place, Record};
 use super::revoke::{Pair, Revoked};
 use super::{TokenError, Tokens, account_at};
+use crate::caller::Caller;
 use crate::config::Source;
 use crate::provider::Provider;
 
@@ -20,18 +21,19 @@ pub struct Parted {
 }
 
 impl Tokens {
-    /// Disconnects the account of the user `subject` at `provider`, or this one if one is named. Once it is written down,
+    /// Disconnects the account of `caller` at `provider`, or this one if one is named. Once it is written down,
     /// it is done, whether or not the provider can be told.
     ///
     /// # Errors
     /// [`TokenError`], as a call's: which account is meant must be clear, and the store must answer.
     pub async fn disconnect(
         &self,
-        subject: &Arc<str>,
+        caller: &Caller,
         provider: &Provider,
         account: Option<&str>,
         begun: Instant,
     ) -> Result<Parted, TokenError> {
+        let subject = caller.subject();
         let connection = || Arc::clone(provider.connection());
         let is_vault = match provider.source() {
             Source::TokenVault => return Err(TokenError::InVault { connection: connection() }),
@@ -41,7 +43,7 @@ impl Tokens {
         // By a look of now: what is disconnected is what the tenant holds, and not what it held a while ago.
         let record = match self.users.look(subject).await {
             Some(record) => record,
-            None => self.users.find(subject, &account_at(provider, account), begun).await?.record,
+            None => self.users.find(subject, &account_at(caller, provider, account), begun).await?.record,
         };
         let (index, places) = match (record.chosen(provider.connection(), account), is_vault) {
             (Ok(index), _) => (index, record.places(index)),

@@ -9,7 +9,7 @@ use super::flight::{Flights, Landing};
 use super::grant::{Demand, Lineage};
 use super::held::Held;
 use super::source::{Ask, Source};
-use super::users::{HANGING_REST, RECHECK_PATIENCE, REFUSAL_LIFE};
+use super::users::{HANGING_REST, RECHECK_PATIENCE, REFUSAL_LIFE, is_news};
 use crate::bounded::Bounded;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -222,7 +222,9 @@ impl<S: Source> Inner<S> {
         let refusal = self.refusals.get(ask.key)?;
         let age = self.clock.instant().saturating_duration_since(refusal.at);
         let speaks = age < refusal.rest && refusal.lineage == S::lineage(ask.errand) && refusal.patience >= patience;
-        speaks.then_some(refusal)
+        // What passes by itself is not lifted by a sign-in.
+        let is_lifted = || !refusal.error.is_passing() && is_news(ask.met, self.clock.now(), age);
+        (speaks && !is_lifted()).then_some(refusal)
     }
 
     fn join(self: &Arc<Self>, ask: &Ask<'_, S::Errand>, demand: Demand) -> Landing<Landed> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth0::Tenant;
+use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::provider::{Call, Provider};
@@ -261,15 +262,15 @@ fn revokers(config: &Config, clock: &Clock) -> std::io::Result<BTreeMap<String, 
 
 /// Which of the caller's accounts `call` means.
 fn wanted(call: &Call) -> Wanted<'_> {
-    account_at(call.provider(), call.account())
+    account_at(call.caller(), call.provider(), call.account())
 }
 
-/// Which of a user's accounts `provider` is called with, where this one was named.
-fn account_at<'call>(provider: &'call Provider, account: Option<&'call str>) -> Wanted<'call> {
-    Wanted { connection: provider.connection(), account, is_renewed: provider.is_renewed() }
+/// Which of the caller's accounts `provider` is called with, where this one was named.
+fn account_at<'call>(caller: &Caller, provider: &'call Provider, account: Option<&'call str>) -> Wanted<'call> {
+    Wanted { connection: provider.connection(), account, is_renewed: provider.is_renewed(), met: caller.met() }
 }
 
 /// What `call` asks of a keeper.
 fn ask<'call, E>(call: &Call, key: &'call Arc<Key>, errand: &'call E, begun: Instant) -> Ask<'call, E> {
-    Ask { key, errand, min_validity: call.min_validity(), begun }
+    Ask { key, errand, min_validity: call.min_validity(), begun, met: call.caller().met() }
 }

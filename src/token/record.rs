@@ -50,6 +50,8 @@ pub(super) struct Wanted<'call> {
     pub(super) account: Option<&'call str>,
     /// Whether its token is renewed here: then it does not matter what has become of the one at the tenant.
     pub(super) is_renewed: bool,
+    /// When the caller's own token was met.
+    pub(super) met: Timestamp,
 }
 
 /// One account of a user at a configured connection.

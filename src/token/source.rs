@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::TokenError;
 use super::grant::{Demand, Lineage};
 use super::held::Held;
+use crate::clock::Timestamp;
 use crate::store::Key;
 use crate::telemetry::metrics::Outcome;
 
@@ -40,4 +41,6 @@ pub(super) struct Ask<'call, E> {
     pub(super) min_validity: Duration,
     /// Since when the caller has waited for a token.
     pub(super) begun: Instant,
+    /// When the caller's own token was met.
+    pub(super) met: Timestamp,
 }

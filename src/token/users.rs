@@ -11,7 +11,7 @@ use super::flight::{Flights, Landing};
 use super::record::{Connection, Record, Standpoint, Wanted};
 use crate::auth0::{Priority, Tenant, TenantError};
 use crate::bounded::Bounded;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::store::Key;
 use crate::telemetry::metrics::{Metrics, Outcome};
@@ -19,6 +19,8 @@ use crate::telemetry::metrics::{Metrics, Outcome};
 /// A refusal that another look at the tenant could lift is believed this long: a user who has just signed in waits no
 /// longer, and callers that insist cost the tenant one read in that time.
 pub(super) const REFUSAL_LIFE: Duration = Duration::from_secs(5);
+/// Two clocks are read one after the other, and one of them in milliseconds.
+const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
 /// Callers within this time after a failed read share the failure.
 const FAILURE_REST: Duration = Duration::from_secs(1);
 /// A user whose recheck was not answered in time is served from memory this long before the next is waited for.
@@ -59,6 +61,12 @@ struct Failure {
 }
 
 type Read = Result<Arc<Record>, Arc<Failure>>;
+
+/// Whether a caller's token that was met then is newer than what was found out so long ago. Its holder may have signed in
+/// since, to lift a refusal, and must not be sent away with the same one.
+pub(super) fn is_news(met: Timestamp, now: Timestamp, age: Duration) -> bool {
+    now.since(met) + CLOCKS_DIFFER < age
+}
 
 impl Users {
     /// Nothing held yet.
@@ -127,7 +135,9 @@ impl Users {
                 Ok(Found { record, account, outcome: Outcome::Hit })
             }
             Standpoint::Usable(account) => Box::pin(self.recheck(subject, wanted, record, account)).await,
-            Standpoint::Refused(error) if age < REFUSAL_LIFE => Err(error),
+            Standpoint::Refused(error) if age < REFUSAL_LIFE && !is_news(wanted.met, self.clock.now(), age) => {
+                Err(error)
+            }
             Standpoint::Refused(_) | Standpoint::Doubtful => Box::pin(self.fetch(subject, wanted, begun)).await,
         }
     }

@@ -117,26 +117,23 @@ impl View {
 }
 
 impl Tokens {
-    /// What the user `subject` has at `provider`, with this account if one is named. Whoever asks has waited since `begun`.
-    ///
-    /// It costs what a call would cost before it renews: the user's record, if it is not at hand, by the same flights and
-    /// within the same budget. Token Vault is not asked: only a call's own token can be exchanged.
-    pub async fn view(&self, subject: &Arc<str>, provider: &Provider, account: Option<&str>, begun: Instant) -> View {
-        let wanted = account_at(provider, account);
+    /// What can be known without asking Token Vault.
+    async fn look(&self, caller: &Caller, provider: &Provider, account: Option<&str>, begun: Instant) -> View {
+        let wanted = account_at(caller, provider, account);
         let now = self.clock.now();
         let in_vault = || {
-            let held = self.vault.held(&self.vault_key(subject, provider, account));
+            let held = self.vault.held(&self.vault_key(caller.subject(), provider, account));
             held.filter(|held| held.serves(None, now, Duration::ZERO))
         };
         match provider.source() {
             Source::TokenVault => View::of_vault(in_vault(), None),
-            Source::Identities => self.identity_view(subject, provider, account, begun).await,
+            Source::Identities => self.identity_view(caller, provider, account, begun).await,
             Source::Auto => {
                 let is_vault = self.worlds.is_vault(wanted.connection);
-                if is_vault && !self.users.serves(subject, &wanted, begun) {
+                if is_vault && !self.users.serves(caller.subject(), &wanted, begun) {
                     return View::of_vault(in_vault(), None);
                 }
-                let view = self.identity_view(subject, provider, account, begun).await;
+                let view = self.identity_view(caller, provider, account, begun).await;
                 match &view.next {
                     Err(error) if error.may_be_in_vault() && self.worlds.may_be_vault(wanted.connection, now) => View {
                         accounts: view.accounts,
@@ -149,13 +146,16 @@ impl Tokens {
         }
     }
 
-    /// The same for a caller who asks in person: where only Token Vault can tell, it is asked, as a call would, and what
-    /// it gives is kept for the call.
-    pub async fn view_for(&self, caller: &Caller, provider: &Provider, account: Option<&str>, begun: Instant) -> View {
-        let view = self.view(caller.subject(), provider, account, begun).await;
+    /// What the caller has at `provider`, with this account if one is named. Whoever asks has waited since `begun`.
+    ///
+    /// It costs what a call would cost before it renews: the user's record, if it is not at hand, by the same flights and
+    /// within the same budget. Where only Token Vault can tell, it is asked, as a call would, and what it gives is kept for
+    /// the call.
+    pub async fn view(&self, caller: &Caller, provider: &Provider, account: Option<&str>, begun: Instant) -> View {
+        let view = self.look(caller, provider, account, begun).await;
         let Ok(Step::Exchange { of_identities }) = &view.next else { return view };
         let key = self.vault_key(caller.subject(), provider, account);
-        let ask = Ask { key: &key, errand: caller, min_validity: Duration::ZERO, begun };
+        let ask = Ask { key: &key, errand: caller, min_validity: Duration::ZERO, begun, met: caller.met() };
         let found = self.vault.token(&ask).await;
         self.worlds.learn(provider.connection(), found.as_ref(), self.clock.now());
         let of_vault = match found {
@@ -166,20 +166,14 @@ impl Tokens {
         };
         let view = match (of_identities, provider.source()) {
             (Some(error), _) => View { next: Err(error.clone()), is_renewable: false, ..view },
-            (None, Source::Auto) => self.identity_view(caller.subject(), provider, account, begun).await,
+            (None, Source::Auto) => self.identity_view(caller, provider, account, begun).await,
             (None, Source::Identities | Source::TokenVault) => return View::of(Err(of_vault)),
         };
         View { next: view.next.map_err(|of_identities| TokenError::of_both(of_identities, of_vault)), ..view }
     }
 
-    async fn identity_view(
-        &self,
-        subject: &Arc<str>,
-        provider: &Provider,
-        account: Option<&str>,
-        begun: Instant,
-    ) -> View {
-        let found = self.users.find(subject, &account_at(provider, account), begun).await;
+    async fn identity_view(&self, caller: &Caller, provider: &Provider, account: Option<&str>, begun: Instant) -> View {
+        let found = self.users.find(caller.subject(), &account_at(caller, provider, account), begun).await;
         let Found { record, account, .. } = match found {
             Ok(found) => found,
             Err(error) => return View::of(Err(error)),
@@ -201,7 +195,9 @@ impl Tokens {
             (Some(held), None) => held.demand(now, self.recheck),
             (_, _) => Demand::default(),
         };
-        let since = begun.checked_sub(REFUSAL_LIFE).unwrap_or(begun);
+        // A look since the caller's token was met is recent enough, whenever that was; and so is one of a moment ago.
+        let since = REFUSAL_LIFE.min(now.since(caller.met()));
+        let since = begun.checked_sub(since).unwrap_or(begun);
         let prospect = self.grants.source().foresee(&origin.key, &origin.seed, demand, since).await;
         let error = match prospect {
             Ok(prospect) => return view.with(&prospect, serving.is_some(), now),

@@ -14,7 +14,7 @@ impl Proxy {
     /// Which account's token it would be sent with. Where only Token Vault can tell, it is asked, as a call would.
     pub(super) async fn token(&self, call: &Call, steps: &mut Steps) -> Result<(), Error> {
         let provider = call.provider();
-        let view = self.tokens.view_for(call.caller(), provider, call.account(), self.clock.instant()).await;
+        let view = self.tokens.view(call.caller(), provider, call.account(), self.clock.instant()).await;
         steps.begin("account");
         steps.note("connection", provider.connection());
         account(call, &view, steps);

@@ -21,7 +21,7 @@ fn record(user: serde_json::Value, previous: Option<&Record>) -> Record {
 }
 
 fn verdict(record: &Record, connection: &str, wanted: Option<&str>) -> String {
-    match record.standpoint(&Wanted { connection, account: wanted, is_renewed: false }, now(), REST) {
+    match record.standpoint(&Wanted { connection, account: wanted, is_renewed: false, met: now() }, now(), REST) {
         Standpoint::Usable(index) => record.value(index).unwrap().to_str().unwrap().to_owned(),
         Standpoint::Refused(error) => format!("{error:?}"),
         Standpoint::Doubtful => "doubtful".to_owned(),
@@ -70,7 +70,7 @@ fn a_refused_token_needs_a_new_look_and_then_rests_until_it_has_rested() {
     assert_eq!(verdict(&first, "github", None), "doubtful");
     let second = record(user, Some(&first));
     assert!(verdict(&second, "github", None).starts_with("Rejected"));
-    let wanted = Wanted { connection: "github", account: None, is_renewed: false };
+    let wanted = Wanted { connection: "github", account: None, is_renewed: false, met: now() };
     let later = second.standpoint(&wanted, now().plus(REST), REST);
     assert!(matches!(later, Standpoint::Usable(0)));
     let signed_in_anew = record(json!({ "identities": [github("7", "b")] }), Some(&second));

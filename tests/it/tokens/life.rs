@@ -12,7 +12,7 @@ use idp_proxy::command::dev::provider::Issued;
 use super::{USER, github};
 use crate::support::people::answers;
 use crate::support::rig::{ALICE, provider_token};
-use crate::support::{Recorded, Rig, Upstream, refused, rig};
+use crate::support::{Answer, Recorded, Rig, Upstream, refused, rig};
 
 const RECHECK: Duration = Duration::from_secs(601);
 /// Longer than a refusal is believed.
@@ -119,6 +119,33 @@ async fn a_token_that_has_expired_is_not_sent() {
     rig.clock.advance(SECONDS);
     assert_eq!(rig.get(USER).await.status, 200);
     assert_eq!(github.last_token(), "tok-next");
+}
+
+#[tokio::test]
+async fn who_comes_back_from_a_sign_in_is_not_sent_away_with_the_old_refusal() {
+    let (rig, github) = github().await;
+    sign_in(&rig, "tok-hour", Some(3600));
+    assert_eq!(rig.get(USER).await.status, 200);
+    rig.clock.advance(Duration::from_secs(3601));
+    for _ in 0..3 {
+        refused(&rig.get(USER).await, 403, "reconnect_required");
+    }
+    let reads = rig.reads();
+    // A token that was got silently says no more than the old one, and is looked into once.
+    rig.clock.advance(Duration::from_secs(1));
+    let silent = rig.tenant.token(ALICE).sign();
+    for _ in 0..3 {
+        refused(&with_token(&rig, &silent).await, 403, "reconnect_required");
+    }
+    assert_eq!(rig.reads(), reads + 1);
+    sign_in(&rig, "tok-next", Some(3600));
+    rig.clock.advance(Duration::from_secs(1));
+    assert_eq!(with_token(&rig, &rig.tenant.token(ALICE).sign()).await.status, 200);
+    assert_eq!((github.last_token(), rig.reads()), ("tok-next".to_owned(), reads + 2));
+}
+
+async fn with_token(rig: &Rig, token: &str) -> Answer {
+    rig.send_as_is("GET", USER, &[("authorization", &format!("Bearer {token}"))], b"").await
 }
 
 #[tokio::test]
