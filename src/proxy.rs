@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::http::header::{self, HeaderValue};
@@ -137,8 +137,7 @@ impl Proxy {
         // First, since a request that has come round carries a provider's token, of which no caller can be made.
         self.rules.refuse_loop(&head.headers)?;
         let bearer = Bearer::take(head, self.providers.token_params())?;
-        let caller = self.verified(bearer, entry).await?;
-        let verified = self.clock.instant();
+        let (caller, verified) = self.verified(bearer, entry).await?;
 
         let door = if at_host.is_some() { Door::Host } else { Door::Prefix };
         let route = self.providers.route(at_host, &head.uri)?;
@@ -179,15 +178,15 @@ impl Proxy {
         Ok(Response::from_parts(head, body.edited(edit)))
     }
 
-    /// Who calls, written down.
-    async fn verified(&self, bearer: Bearer, entry: &mut Entry) -> Result<Caller, Error> {
+    /// Who calls, and when that was known, written down.
+    async fn verified(&self, bearer: Bearer, entry: &mut Entry) -> Result<(Caller, Instant), Error> {
         let caller = self.verifier.verify(bearer, entry.at()).await?;
-        let verify = self.clock.instant().saturating_duration_since(entry.begun());
+        let (begun, verified) = (entry.begun(), self.clock.instant());
         entry.note(|record| {
-            record.verify = verify;
+            record.verify = verified.saturating_duration_since(begun);
             record.subject = Some(Arc::clone(caller.subject()));
         });
-        Ok(caller)
+        Ok((caller, verified))
     }
 
     fn is_own(&self, host: &str) -> bool {

@@ -99,7 +99,7 @@ impl Proxy {
     async fn caller_alone(&self, head: &mut Parts, entry: &mut Entry) -> Result<Caller, Error> {
         let bearer = Bearer::take(head, self.providers.token_params())?;
         bearer.suits(&[], head.uri.path_and_query().map_or("", PathAndQuery::as_str))?;
-        self.verified(bearer, entry).await
+        Ok(self.verified(bearer, entry).await?.0)
     }
 }
 
