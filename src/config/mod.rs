@@ -50,6 +50,7 @@ pub use nearest::nearest;
 pub use place::{is_protected_url, proxy_url};
 pub use position::position_of;
 pub use preset::{Preset, presets};
+pub(crate) use provider::is_provider_name;
 use rule::Rule;
 pub use schema::schema;
 pub use store::key_bytes;

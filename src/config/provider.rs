@@ -52,7 +52,7 @@ pub(super) fn providers(mut table: Table<'_, '_>, own: &OwnPlace, has_store: boo
         table.has_nothing("provider", example());
     }
     for (name, span) in names {
-        if !is_name(&name) {
+        if !is_provider_name(&name) {
             let message = "a provider's name must be [a-z0-9][a-z0-9-]{0,62}: it is a part of URLs";
             let key = format!("providers.{}", name.escape_debug());
             table.reader.faults.push(Fault::new(Code::BadValue, message).about(key).at(Some(span)));
@@ -158,7 +158,7 @@ const REWRITES: [(&str, Rewrite); 3] = [("off", Rewrite::Off), ("headers", Rewri
 const GUARD_MODES: [(&str, GuardMode); 2] = [("on", GuardMode::On), ("off", GuardMode::Off)];
 
 /// The name is a part of paths and a label of metrics, and it is compared on raw bytes.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_provider_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len()) && name.bytes().all(is_part) && !name.starts_with('-')
 }
@@ -256,15 +256,15 @@ fn headers(table: &mut Table<'_, '_>, auth_header: &HeaderName) -> Vec<(HeaderNa
 
 #[cfg(test)]
 mod tests {
-    use super::is_name;
+    use super::is_provider_name;
 
     #[test]
     fn names_are_short_and_plain() {
         for fine in ["a", "github", "google-oauth2", "7", &"a".repeat(63)] {
-            assert!(is_name(fine), "{fine}");
+            assert!(is_provider_name(fine), "{fine}");
         }
         for bad in ["", "-a", "A", "a_b", "a/b", "a.b", "é", &"a".repeat(64)] {
-            assert!(!is_name(bad), "{bad}");
+            assert!(!is_provider_name(bad), "{bad}");
         }
     }
 }

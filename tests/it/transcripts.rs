@@ -41,25 +41,38 @@ fn manual_and_schema() {
     check("man", &[]);
 }
 
+/// A file half written, with keys that a shell would run if it expanded them.
+const PROXY_TOML: &str = r#"
+[providers.intranet]
+[providers."$(touch${IFS}run)"]
+[providers."int$(touch${IFS}run)"]
+[providers."int`touch${IFS}run`"]
+[providers.github]
+[server
+"#;
+
 /// The names that a shell offers by the script for it.
 fn offered(shell: &str, script: &str) -> Vec<String> {
     let folder = folder();
-    std::fs::write(folder.join("proxy.toml"), "[providers.intranet]\n[providers.github]\n[server\n").unwrap();
+    std::fs::write(folder.join("proxy.toml"), PROXY_TOML).unwrap();
     let binaries = Path::new(BINARY).parent().unwrap().display().to_string();
     let path = format!("{binaries}:/usr/local/bin:/usr/bin:/bin");
     let output = Command::new(shell).args(["-c", script]).env("PATH", path).current_dir(&folder).output();
     let output = output.unwrap_or_else(|error| panic!("{shell}: {error}; tests/run installs it"));
+    let has_run = folder.join("run").exists();
     let _ = std::fs::remove_dir_all(folder);
+    assert!(!has_run, "{shell} ran what stands in a file");
     let (out, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr).into_owned());
     assert_eq!(told, "", "{shell}");
     out.lines().map(str::to_owned).collect()
 }
 
 /// What each shell is asked, and what it must offer.
-const TYPED: [(&str, &[&str]); 3] = [
+const TYPED: [(&str, &[&str]); 4] = [
     ("idp-proxy comp", &["completions"]),
     ("idp-proxy store forget --con", &["--config", "--connection"]),
     ("idp-proxy providers bit", &["bitbucket"]),
+    ("idp-proxy curl int", &["intranet"]),
 ];
 
 #[test]
@@ -71,6 +84,13 @@ fn bash_completes() {
         );
         assert_eq!(offered("bash", &script), expected, "{typed}");
     }
+}
+
+#[test]
+fn bash_runs_nothing_that_it_is_offered() {
+    let script = "source <(idp-proxy completions bash); idp-proxy() { printf '%s\\n' '$(touch${IFS}run)'; }; \
+                  COMP_WORDS=(idp-proxy curl ''); COMP_CWORD=2; _idp_proxy; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    assert_eq!(offered("bash", script), ["$(touch${IFS}run)"]);
 }
 
 #[test]

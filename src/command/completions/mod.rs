@@ -21,10 +21,13 @@ pub(super) enum Shell {
     Words,
 }
 
+/// `compgen -W` would expand the words, and so run what a file names; bash 3.2 has no `mapfile`.
 const BASH: &str = r#"_idp_proxy() {
-  local IFS=$'\n' word=${COMP_WORDS[COMP_CWORD]}
-  [ "$word" = = ] && word=
-  COMPREPLY=($(compgen -W "$(idp-proxy completions words -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1)" -- "$word"))
+  local word
+  COMPREPLY=()
+  while IFS= read -r word; do
+    COMPREPLY+=("$word")
+  done < <(idp-proxy completions words -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1)
 }
 complete -o default -F _idp_proxy idp-proxy
 "#;

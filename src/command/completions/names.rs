@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::words::Word;
-use crate::config::presets;
+use crate::config::{is_provider_name, presets};
 
 /// The names for the place that help calls `place`; none where any text may stand.
 pub(super) fn known(place: &str) -> Vec<Word> {
@@ -20,10 +20,12 @@ fn of_presets() -> Vec<Word> {
     presets().map(|preset| Word::new(preset.name, preset.base_url().unwrap_or_default())).collect()
 }
 
-/// Those of a file that may be half written: whoever asks is typing.
+/// Those of a file that may be half written: whoever asks is typing. It may be anybody's, too, and a shell is handed what
+/// is found, so no key that could not name a provider is offered.
 fn of_file(path: &Path) -> Option<Vec<Word>> {
     let text = std::fs::read_to_string(path).ok()?;
     let (tree, _) = DeTable::parse_recoverable(&text);
     let providers = tree.get_ref().get("providers")?.get_ref().as_table()?;
-    Some(providers.keys().map(|name| Word::new(name.get_ref().clone(), String::new())).collect())
+    let names = providers.keys().map(|name| name.get_ref()).filter(|name| is_provider_name(name));
+    Some(names.map(|name| Word::new(name.clone(), String::new())).collect())
 }
