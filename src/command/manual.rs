@@ -8,12 +8,20 @@ use clap::{Arg, Command};
 use super::{Exit, complain, help};
 
 /// What nothing but the page says.
-const FILES: [(&str, &str); 1] =
-    [("proxy.toml", "The configuration, in the folder that a command runs in unless --config names another.")];
-const VARIABLES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 2] = [
+    ("proxy.toml", "The configuration, in the folder that a command runs in unless --config names another."),
+    (
+        "~/.local/state/idp-proxy/sessions.json",
+        "The sessions of `idp-proxy login`, for their owner alone; below XDG_STATE_HOME where that is set.",
+    ),
+];
+const VARIABLES: [(&str, &str); 6] = [
+    ("BROWSER", "The program by which `idp-proxy login` opens a page."),
     ("IDP_PROXY_LOG", "Shows more of the proxy's own doings: debug, trace."),
+    ("IDP_PROXY_URL", "The proxy that login, token, curl and their like are about, where --proxy names none."),
     ("NO_COLOR", "Set to anything, it keeps colour out of all output."),
     ("SSL_CERT_FILE", "The only authorities that are trusted for outgoing TLS, in PEM."),
+    ("XDG_STATE_HOME", "Where sessions are kept, in place of ~/.local/state."),
 ];
 
 /// Writes the page.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{FromArgMatches, Parser, Subcommand};
+use clap::{ColorChoice, FromArgMatches, Parser, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{Env, Faults, ProcessEnv, parse_origin};
@@ -166,7 +166,10 @@ impl Exit {
 #[must_use]
 pub fn main() -> ExitCode {
     tls::install();
-    let matches = help::command_line().get_matches();
+    // Left to itself, the parser would colour what goes into a pipe where CLICOLOR_FORCE is set.
+    let is_seen = io::stdout().is_terminal() && io::stderr().is_terminal() && ProcessEnv.allows_color();
+    let color = if is_seen { ColorChoice::Always } else { ColorChoice::Never };
+    let matches = help::command_line().color(color).get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let exit = match arguments.command {
         Command::Serve { config } => serve::run(&config, &ProcessEnv),

@@ -135,12 +135,17 @@ fn groff_sets_the_manual_without_a_warning() {
 #[test]
 fn colour_is_for_terminals_and_never_against_no_color() {
     // script(1) gives a terminal to what it runs.
-    let shown = |env: &str| {
-        let script = format!("{env} '{BINARY}' check --config missing.toml; {env} '{BINARY}' --help");
+    let shown = |env: &str, arguments: &str| {
+        let script = format!("{env} '{BINARY}' {arguments}");
         let output =
             Command::new("script").args(["-qec", &script, "/dev/null"]).env_remove("NO_COLOR").output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    assert!(shown("").contains("\u{1b}["), "{}", shown(""));
-    assert!(!shown("NO_COLOR=1").contains("\u{1b}["), "{}", shown("NO_COLOR=1"));
+    for arguments in ["check --config missing.toml", "--help", "chekc", "serve --config missing.toml"] {
+        let (plain, coloured) = (shown("NO_COLOR=1", arguments), shown("", arguments));
+        assert!(coloured.contains("\u{1b}["), "{arguments}: {coloured}");
+        assert!(!plain.contains("\u{1b}["), "{arguments}: {plain}");
+        let piped = shown("CLICOLOR_FORCE=1", &format!("{arguments} 2>&1 | cat"));
+        assert!(!piped.contains("\u{1b}["), "{arguments}: {piped}");
+    }
 }

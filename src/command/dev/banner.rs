@@ -55,9 +55,14 @@ pub(super) fn whole(world: &World, server: &Server, headers: &HeaderFiles) -> St
     text += &format!(
         "\nTry, in another terminal (the files hold alice's and bob's Auth0 access tokens, good for a day):\n\n\
          {}\x20 curl http://{admin}/metrics\n\n\
+         Or as whom you log in:\n\n\
+         \x20 export IDP_PROXY_URL={}\n\
+         \x20 idp-proxy login\n\
+         \x20 idp-proxy curl github /user\n\n\
          {}Or in a browser, by a link that works once, for ten minutes:\n\n{}\n\
          Ctrl-C ends it.\n",
         calls(headers, server.proxy()),
+        server.url(),
         sign_in(world),
         console(server, headers),
     );

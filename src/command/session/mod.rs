@@ -76,6 +76,11 @@ impl Failure {
         Self { exit: Exit::LoginNeeded, message: message.into() }
     }
 
+    /// Whether it may pass by itself.
+    pub(super) fn is_out_of_reach(&self) -> bool {
+        self.exit == Exit::OutOfReach
+    }
+
     /// The same, with what to do about it.
     pub(super) fn hint(mut self, hint: &str) -> Self {
         self.message = format!("{}; {hint}", self.message);

@@ -9,7 +9,7 @@ use super::{Failure, Place};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Env;
 
-/// How much of an access token's life must be left for it to be handed out.
+/// An access token with less of its life left than this is renewed before it is handed out, if it can be.
 const LEFT_MIN: Duration = Duration::from_secs(60);
 
 /// A session whose access token is good for a while yet, and the origin of its proxy.
@@ -35,7 +35,13 @@ async fn renew(file: SessionFile, proxy: &str) -> Result<Session, Failure> {
         // Another process was first.
         return Ok(session);
     }
-    let granted = refresh(&http, &session, proxy).await?;
+    let lives = session.expires_at > http.clock().now();
+    let granted = match refresh(&http, &session, proxy).await {
+        Ok(granted) => granted,
+        // What is held is good to its end, unless the tenant says that the session is over.
+        Err(failure) if lives && (failure.is_out_of_reach() || session.refresh_token.is_none()) => return Ok(session),
+        Err(failure) => return Err(failure),
+    };
     session.expires_at = granted.expires_at(http.clock().now())?;
     session.access_token = granted.access_token;
     // RFC 6749 §6: without a new one the old one stays good.

@@ -117,6 +117,8 @@ async fn a_tenant_out_of_reach_ends_with_5_and_the_session_outlives_it() {
     rig.tenant.down().await;
     assert_eq!(shell.run(&["token"]).await.code, Some(0), "there is nothing to ask the tenant for");
     shell.expire_in(30);
+    assert_eq!(shell.run(&["token"]).await.code, Some(0), "what is held is good to its end");
+    shell.expire_in(0);
     let ran = shell.run(&["token"]).await;
     assert_eq!((ran.code, &*ran.out), (Some(5), ""));
     assert!(
