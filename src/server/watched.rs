@@ -83,6 +83,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
         }
+        // In HTTP/2 a request is refused by itself (RFC 9113 §8.1), and a connection that ends has been misused.
+        if matches!(this.heads, Heads::Http2(_)) {
+            return Poll::Ready(Ok(()));
+        }
         let linger = this.linger.get_or_insert_with(Linger::begin);
         linger.poll(&mut this.stream, context).map(Ok)
     }
