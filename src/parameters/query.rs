@@ -38,6 +38,20 @@ pub fn without<'target>(target: &'target str, names: &Names) -> Cow<'target, str
     Cow::Owned(rest)
 }
 
+/// The target with `mask` in place of what the parameters with one of these names say.
+#[must_use]
+pub fn masked<'target>(target: &'target str, names: &Names, mask: &str) -> Cow<'target, str> {
+    if !has(target, names) {
+        return Cow::Borrowed(target);
+    }
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    let shown = |parameter: &str| match parameter.split_once('=') {
+        Some((spelt, _)) if is_named(parameter, names) => format!("{spelt}={mask}"),
+        Some(_) | None => parameter.to_owned(),
+    };
+    Cow::Owned(format!("{path}?{}", parameters(target).map(shown).collect::<Vec<_>>().join("&")))
+}
+
 fn parameters(target: &str) -> impl Iterator<Item = &str> {
     target.split_once('?').into_iter().flat_map(|(_, query)| query.split('&'))
 }
@@ -68,6 +82,19 @@ mod tests {
             ("/access_token=t?x", "/access_token=t?x"),
         ] {
             assert_eq!(without(target, &names), rest, "{target}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_named_is_masked() {
+        let names = Names::new(["access_token"]);
+        for (target, shown) in [
+            ("/me?a=1&b", "/me?a=1&b"),
+            ("/me?access_token=t", "/me?access_token=*"),
+            ("/me?a=t&access%5Ftoken=t=t&&access_token", "/me?a=t&access%5Ftoken=*&&access_token"),
+            ("https://a.example/me?access_token=t&b=?", "https://a.example/me?access_token=*&b=?"),
+        ] {
+            assert_eq!(masked(target, &names, "*"), shown, "{target}");
         }
     }
 

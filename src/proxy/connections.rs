@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
@@ -55,9 +56,15 @@ impl Proxy {
     /// What the caller has at each provider, all looked at together.
     async fn connections(&self, head: &mut Parts, entry: &mut Entry) -> Result<Response<Body>, Error> {
         let caller = self.caller_alone(head, entry).await?;
+        let views = self.views(&caller, entry.begun()).await?;
+        Ok(self.pages.connections(caller.subject(), &views))
+    }
+
+    /// What there is of each provider for this caller, in the order of their names.
+    pub(super) async fn views(&self, caller: &Caller, begun: Instant) -> Result<Vec<(Arc<Provider>, View)>, Error> {
         let mut looks = JoinSet::new();
         for provider in self.providers.all() {
-            let (tokens, caller, begun) = (Arc::clone(&self.tokens), caller.clone(), entry.begun());
+            let (tokens, caller) = (Arc::clone(&self.tokens), caller.clone());
             let provider = Arc::clone(provider);
             looks.spawn(async move {
                 let view = tokens.view(&caller, &provider, provider.account(), begun).await;
@@ -69,8 +76,7 @@ impl Proxy {
             let (provider, view) = look.map_err(|_| TokenError::Died)?;
             views.insert(Arc::clone(provider.name()), (provider, refuse_nobody(view)?));
         }
-        let views: Vec<_> = views.into_values().collect();
-        Ok(self.pages.connections(caller.subject(), &views))
+        Ok(views.into_values().collect())
     }
 
     /// Disconnects the caller's account at the provider `name`.
@@ -95,11 +101,16 @@ impl Proxy {
         Ok(self.pages.disconnected(&provider, &parted, &siblings))
     }
 
-    /// Who calls us, and not a provider, to which a token in the query could belong.
     async fn caller_alone(&self, head: &mut Parts, entry: &mut Entry) -> Result<Caller, Error> {
+        let bearer = self.bearer_alone(head)?;
+        Ok(self.verified(bearer, entry).await?.0)
+    }
+
+    /// The token of who calls us, and not a provider, to which a token in the query could belong.
+    pub(super) fn bearer_alone(&self, head: &mut Parts) -> Result<Bearer, Error> {
         let bearer = Bearer::take(head, self.providers.token_params())?;
         bearer.suits(&[], head.uri.path_and_query().map_or("", PathAndQuery::as_str))?;
-        Ok(self.verified(bearer, entry).await?.0)
+        Ok(bearer)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::support::{Rig, Upstream, rig};
 
 mod accounts;
 mod beside;
+mod given;
 
 /// `explain` of a request at a rig's proxy, by the holder of `token`.
 async fn explain(rig: &Rig, token: Option<&str>, arguments: &[&str]) -> Ran {

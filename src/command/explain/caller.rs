@@ -1,29 +1,33 @@
 //! Whose request is explained: of a file, or of who is logged in. Never of the command line, which every process can read.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use hyper::http::HeaderValue;
 
 use super::Arguments;
-use crate::command::session::{Place, renewal};
+use crate::command::session::{Failure, Place, renewal};
 use crate::config::{Env, proxy_url};
 
 /// The caller's `Authorization`; none where no file is named and nobody is logged in to the proxy of the configuration.
-pub(super) async fn authorization(arguments: &Arguments, env: &dyn Env) -> io::Result<Option<HeaderValue>> {
-    let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
+pub(super) async fn authorization(arguments: &Arguments, env: &dyn Env) -> Result<Option<HeaderValue>, Failure> {
     if let Some(path) = &arguments.token_file {
-        return of_file(path).map(Some);
+        return Ok(Some(of_file(path)?));
     }
-    let proxy = proxy_url(None, env, &arguments.config).map_err(invalid)?;
+    // Whoever names a configuration means its proxy, whatever the environment says.
+    let nothing = BTreeMap::<&str, &str>::new();
+    let place: &dyn Env = if arguments.config.is_some() { &nothing } else { env };
+    let proxy = proxy_url(None, place, arguments.config()).map_err(Failure::misused)?;
     match renewal::session(&Place::at(proxy), env).await {
         Ok((_, session)) => bearer(session.access_token.expose())
             .map(Some)
-            .ok_or_else(|| invalid("the session's token is none".to_owned())),
-        Err(failure) => {
+            .ok_or_else(|| Failure::failed("the session's token is none")),
+        Err(failure) if failure.asks_for_login() => {
             let _ = writeln!(io::stderr(), "note: {failure}");
             Ok(None)
         }
+        Err(failure) => Err(failure),
     }
 }
 

@@ -1,14 +1,15 @@
 //! `idp-proxy explain`: what would become of a request, step by step, without sending it. No token is ever printed.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use hyper::http::request::Parts;
-use hyper::http::{HeaderValue, Method, Request, Uri, header};
+use hyper::http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 
-use super::{Exit, complain, process};
+use super::session::Failure;
+use super::{Exit, process};
 use crate::config::{Config, Env};
 use crate::error::Code;
 use crate::provider::ACCOUNT;
@@ -17,16 +18,21 @@ use crate::server::{self, Surroundings};
 use crate::store::{OpenError, Purpose, Store};
 
 mod caller;
+mod given;
 mod shown;
 
 /// Which request, and whose.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The request's method
+    #[arg(value_parser = given::method)]
     method: Method,
     /// Its path, such as /proxy/github/user, or its whole URL
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = given::target)]
     target: Uri,
+    /// A header of the request, as `Name: value`; repeatable
+    #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = given::header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// The caller's access token: the token alone, or a line `Authorization: Bearer <token>`; `-` is stdin [default: that of
     /// `idp-proxy login`]
     #[arg(long, value_name = "FILE")]
@@ -34,47 +40,45 @@ pub(super) struct Arguments {
     /// Which of the caller's accounts, as in the header Idp-Proxy-Account
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     account: Option<String>,
-    /// The configuration
-    #[arg(long, default_value = "proxy.toml")]
-    config: PathBuf,
-    /// One JSON object: {request, steps, verdict}
+    /// The configuration [default: proxy.toml]
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// One JSON object: {request, steps, verdict, note}
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    fn config(&self) -> &Path {
+        self.config.as_deref().unwrap_or_else(|| Path::new("proxy.toml"))
+    }
 }
 
 /// Explains the request to `out`.
 pub(super) fn run(arguments: &Arguments, env: &dyn Env, out: &mut dyn Write) -> Exit {
     process::harden();
-    let color = io::stdout().is_terminal() && env.allows_color();
-    let config = match Config::load(&arguments.config, env) {
+    let config = match Config::load(arguments.config(), env) {
         Ok(config) => config,
-        Err(faults) => {
-            let color = io::stderr().is_terminal() && env.allows_color();
-            let _ = write!(io::stderr(), "{}", faults.render(color));
-            return Exit::Misused;
-        }
+        Err(faults) => return super::tell(&faults, env),
     };
-    let explained = explain(arguments, config, env).and_then(|(head, rehearsal)| {
-        let text = if arguments.json {
-            format!("{:#}\n", shown::json(&head, &rehearsal))
-        } else {
-            shown::text(&head, &rehearsal, color)
-        };
+    let explained = explain(arguments, config, env).and_then(|rehearsal| {
+        let color = io::stdout().is_terminal() && env.allows_color();
+        let text =
+            if arguments.json { format!("{:#}\n", shown::json(&rehearsal)) } else { shown::text(&rehearsal, color) };
         out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
         Ok(exit(&rehearsal.verdict))
     });
-    explained.unwrap_or_else(|error| complain(&error))
+    explained.unwrap_or_else(|failure| failure.tell())
 }
 
-fn explain(arguments: &Arguments, config: Config, env: &dyn Env) -> io::Result<(Parts, Rehearsal)> {
+fn explain(arguments: &Arguments, config: Config, env: &dyn Env) -> Result<Rehearsal, Failure> {
     let runtime = process::runtime(1)?;
     let rehearsed = runtime.block_on(async {
         let head = head(arguments, &config, caller::authorization(arguments, env).await?)?;
         let surroundings = Surroundings::default();
         let store = store(&config, &surroundings).await?;
         let proxy = server::unserved(config, surroundings, store)?;
-        let rehearsal = proxy.rehearse(head.clone()).await;
-        Ok((head, rehearsal))
+        Ok(proxy.rehearse(head).await)
     });
     runtime.shutdown_timeout(Duration::from_millis(100));
     rehearsed
@@ -99,7 +103,13 @@ fn head(arguments: &Arguments, config: &Config, token: Option<HeaderValue>) -> i
         url.as_ref().and_then(Uri::authority).map_or_else(|| config.server.listen.to_string(), ToString::to_string)
     };
     let host = target.authority().map_or_else(public_host, ToString::to_string);
-    let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
+    let mut request = Request::builder().method(method).uri(path);
+    if arguments.headers.iter().all(|(name, _)| name != header::HOST) {
+        request = request.header(header::HOST, host);
+    }
+    for (name, value) in &arguments.headers {
+        request = request.header(name, value);
+    }
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, token);
     }

@@ -1,6 +1,5 @@
 //! A rehearsal for people and for programs.
 
-use hyper::http::request::Parts;
 use serde_json::{Map, Value, json};
 
 use crate::command::text::printable;
@@ -18,8 +17,8 @@ const RED: &str = "\u{1b}[31m";
 const PLAIN: &str = "\u{1b}[0m";
 
 /// For people: a line for each step, one below it for each fact, and how it would end.
-pub(super) fn text(head: &Parts, rehearsal: &Rehearsal, color: bool) -> String {
-    let mut all = vec![format!("{} {}", head.method, printable(&head.uri.to_string())), String::new()];
+pub(super) fn text(rehearsal: &Rehearsal, color: bool) -> String {
+    let mut all = vec![format!("{} {}", rehearsal.method, printable(&rehearsal.target)), String::new()];
     for Step { name, passes, facts } in &rehearsal.steps {
         all.push(format!("{}  {name}", mark(*passes, color)));
         all.extend(facts.iter().map(|fact| lines(fact, color)));
@@ -43,8 +42,8 @@ fn refusal(refused: &Refused) -> [String; 3] {
     ]
 }
 
-/// For programs: `{request, steps, verdict}`.
-pub(super) fn json(head: &Parts, rehearsal: &Rehearsal) -> Value {
+/// For programs: `{request, steps, verdict, note}`.
+pub(super) fn json(rehearsal: &Rehearsal) -> Value {
     let steps: Vec<Value> = rehearsal.steps.iter().map(step).collect();
     let verdict = match &rehearsal.verdict {
         Verdict::Sent { method, url } => json!({ "outcome": "sent", "method": method.as_str(), "url": url }),
@@ -64,7 +63,7 @@ pub(super) fn json(head: &Parts, rehearsal: &Rehearsal) -> Value {
         }
     };
     json!({
-        "request": { "method": head.method.as_str(), "target": head.uri.to_string() },
+        "request": { "method": rehearsal.method.as_str(), "target": rehearsal.target },
         "steps": steps,
         "verdict": verdict,
         "note": UNSEEN,

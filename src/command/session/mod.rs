@@ -81,6 +81,17 @@ impl Failure {
         self.exit == Exit::OutOfReach
     }
 
+    /// Whether the person at the shell has to log in first.
+    pub(super) fn asks_for_login(&self) -> bool {
+        self.exit == Exit::LoginNeeded
+    }
+
+    /// Says on stderr why, and how the process ends.
+    pub(super) fn tell(&self) -> Exit {
+        say(&format!("error: {}", self.message));
+        self.exit
+    }
+
     /// The same, with what to do about it.
     pub(super) fn hint(mut self, hint: &str) -> Self {
         self.message = format!("{}; {hint}", self.message);
@@ -99,6 +110,14 @@ impl std::fmt::Display for Failure {
     }
 }
 
+impl From<io::Error> for Failure {
+    /// What the person at the shell asks for is not what it says, or something else went wrong.
+    fn from(error: io::Error) -> Self {
+        let message = crate::telemetry::chain(&error);
+        if error.kind() == io::ErrorKind::InvalidInput { Self::misused(message) } else { Self::failed(message) }
+    }
+}
+
 /// Runs `work` to its end, and says on stderr why it failed.
 pub(super) fn run(work: impl Future<Output = Result<(), Failure>>) -> Exit {
     process::shield();
@@ -108,10 +127,7 @@ pub(super) fn run(work: impl Future<Output = Result<(), Failure>>) -> Exit {
     };
     match runtime.block_on(work) {
         Ok(()) => Exit::Done,
-        Err(Failure { exit, message }) => {
-            say(&format!("error: {message}"));
-            exit
-        }
+        Err(failure) => failure.tell(),
     }
 }
 

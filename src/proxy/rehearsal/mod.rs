@@ -13,7 +13,8 @@ use crate::caller::{Bearer, Caller, CallerError, Finding};
 use crate::config::{GuardMode, Rewrite};
 use crate::error::Error;
 use crate::headers;
-use crate::provider::{Call, PREFIX, Provider, Route};
+use crate::parameters::query;
+use crate::provider::{Call, PREFIX, Provider, Route, account};
 use crate::request;
 
 mod step;
@@ -25,6 +26,10 @@ use step::Steps;
 
 /// What would become of a request, and why.
 pub struct Rehearsal {
+    /// The request's method.
+    pub method: Method,
+    /// Its target, without what could be a caller's token.
+    pub target: String,
     /// The decisions, in their order.
     pub steps: Vec<Step>,
     /// How it would end.
@@ -54,19 +59,39 @@ pub struct Refused {
     pub provider: Option<Arc<str>>,
 }
 
+/// Where a request comes in.
+enum Door {
+    /// At the proxy's own pages.
+    Ours,
+    /// Where callers find their accounts.
+    Accounts(Ask),
+    /// At a provider, which is known already if it has a host name of its own.
+    Provider(Option<Arc<Provider>>),
+}
+
 impl Proxy {
     /// What would become of a request with this head. Nothing is sent to a provider, and nothing is spent; keys and the
     /// user's record are read at the tenant where they are not held.
     pub async fn rehearse(&self, mut head: Parts) -> Rehearsal {
         let (mut steps, mut provider) = (Steps::default(), None);
+        let (method, target) = (head.method.clone(), self.masked(&head.uri.to_string()));
         let walked = self.walk(&mut head, &mut steps, &mut provider).await;
         let refused = |error| Verdict::Refused(Box::new(Refused { error, provider }));
-        Rehearsal { steps: steps.0, verdict: walked.unwrap_or_else(refused) }
+        Rehearsal { method, target, steps: steps.0, verdict: walked.unwrap_or_else(refused) }
+    }
+
+    /// The same without the values of the parameters in which some provider's callers send their tokens.
+    fn masked(&self, url: &str) -> String {
+        query::masked(url, self.providers.token_params(), "<masked>").into_owned()
     }
 
     /// The steps of [`Proxy::answer`] and [`Proxy::forward`].
     async fn walk(&self, head: &mut Parts, steps: &mut Steps, called: &mut Option<Arc<str>>) -> Result<Verdict, Error> {
-        let Some(at_host) = self.enter(head, steps)? else { return Ok(Verdict::Answered) };
+        let at_host = match self.enter(head, steps)? {
+            Door::Ours => return Ok(Verdict::Answered),
+            Door::Accounts(ask) => return self.ask(&ask, head, steps, called).await,
+            Door::Provider(at_host) => at_host,
+        };
         let received = head.headers.clone();
         let caller = match self.meet(head, steps).await {
             // What the proxy tells nobody whom it does not know, its operator may know.
@@ -80,7 +105,7 @@ impl Proxy {
         };
         let route = self.find(head, at_host, steps)?;
         *called = Some(Arc::clone(route.provider().name()));
-        let url = route.url();
+        let url = self.masked(&route.url());
         let call = permit(route, head, caller, steps)?;
         if headers::last_hop(head).is_some() {
             return Ok(Verdict::Answered);
@@ -93,31 +118,71 @@ impl Proxy {
         Ok(Verdict::Sent { method: head.method.clone(), url })
     }
 
-    /// Whether it is a request for a provider, and whether by a host name of its own; `None` for our own pages.
-    fn enter(&self, head: &Parts, steps: &mut Steps) -> Result<Option<Option<Arc<Provider>>>, Error> {
+    /// Which door it comes to.
+    fn enter(&self, head: &Parts, steps: &mut Steps) -> Result<Door, Error> {
         steps.begin("request");
         steps.note("method", &head.method);
-        steps.note("target", &head.uri);
+        steps.note("target", self.masked(&head.uri.to_string()));
         let origin = self.cors.admit(head)?;
         let host = request::check(head, |host| self.is_own(host))?;
         steps.note("host", &host);
         let at_host = self.providers.at_host(&host).map(Arc::clone);
-        let is_preflight = origin.preflight::<()>(head).is_some();
-        let is_call = !is_preflight && (at_host.is_some() || head.uri.path().starts_with(PREFIX));
-        if is_call {
+        let door = if origin.preflight::<()>(head).is_some() {
+            Door::Ours
+        } else if at_host.is_some() || head.uri.path().starts_with(PREFIX) {
             self.rules.refuse_loop(&head.headers)?;
-        } else if !is_preflight && Ask::of(head).is_none() {
+            Door::Provider(at_host)
+        } else if let Some(ask) = Ask::of(head) {
+            Door::Accounts(ask)
+        } else {
             self.pages.answer(head)?;
+            Door::Ours
+        };
+        steps.pass();
+        Ok(door)
+    }
+
+    /// The steps of [`Proxy::accounts`], but for what only a disconnection itself finds out.
+    async fn ask(
+        &self,
+        ask: &Ask,
+        head: &mut Parts,
+        steps: &mut Steps,
+        called: &mut Option<Arc<str>>,
+    ) -> Result<Verdict, Error> {
+        steps.begin("caller");
+        let bearer = self.bearer_alone(head)?;
+        let caller = self.identify(bearer, steps).await?;
+        match ask {
+            Ask::All => {
+                steps.begin("account");
+                self.views(&caller, self.clock.instant()).await?;
+            }
+            Ask::Disconnect(name) => {
+                steps.begin("route");
+                let provider = self.providers.named(name)?;
+                *called = Some(Arc::clone(provider.name()));
+                steps.note("provider", provider.name());
+                steps.pass();
+                steps.begin("rule");
+                holds(provider, &caller, steps);
+                provider.admit(&caller)?;
+                account(&head.headers)?;
+            }
         }
         steps.pass();
-        Ok(is_call.then_some(at_host))
+        Ok(Verdict::Answered)
     }
 
     /// Who calls.
     async fn meet(&self, head: &mut Parts, steps: &mut Steps) -> Result<Caller, Error> {
         steps.begin("caller");
-        let now = self.clock.now();
         let bearer = Bearer::take(head, self.providers.token_params())?;
+        self.identify(bearer, steps).await
+    }
+
+    async fn identify(&self, bearer: Bearer, steps: &mut Steps) -> Result<Caller, Error> {
+        let now = self.clock.now();
         for Finding { what, came, expected, verdict } in self.verifier.look(&bearer, now).await {
             steps.compare(what, came, expected, verdict.is_ok());
         }
@@ -146,7 +211,12 @@ impl Proxy {
         }
         let host = format!("host: {}", settings.base_url.authority);
         let set = head.headers.iter().filter(|(name, value)| received.get(*name) != Some(value));
-        steps.list("sets", std::iter::once(host).chain(set.map(|(name, value)| format!("{name}: {}", text(value)))));
+        let shown =
+            |(name, value): (&HeaderName, &HeaderValue)| match settings.headers.iter().any(|(own, _)| own == name) {
+                true if !is_harmless(name) => format!("{name}: <as configured>"),
+                true | false => format!("{name}: {}", text(value)),
+            };
+        steps.list("sets", std::iter::once(host).chain(set.map(shown)));
         let is_gone = |name: &&HeaderName| **name != header::HOST && !head.headers.contains_key(*name);
         steps.list("removes", received.keys().filter(is_gone));
         steps.pass();
@@ -166,14 +236,19 @@ fn judge(route: &Route, head: &Parts, steps: &mut Steps) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether this caller may.
-fn permit(route: Route, head: &Parts, caller: Caller, steps: &mut Steps) -> Result<Call, Error> {
-    steps.begin("rule");
-    let required = &route.provider().settings().require;
+/// Which of the scopes that the provider requires the caller's token has.
+fn holds(provider: &Provider, caller: &Caller, steps: &mut Steps) {
+    let required = &provider.settings().require;
     if !required.is_empty() {
         let held: Vec<_> = required.iter().filter(|scope| caller.holds(scope)).map(String::as_str).collect();
         steps.compare("holds", held.join(" "), required.join(" "), held.len() == required.len());
     }
+}
+
+/// Whether this caller may.
+fn permit(route: Route, head: &Parts, caller: Caller, steps: &mut Steps) -> Result<Call, Error> {
+    steps.begin("rule");
+    holds(route.provider(), &caller, steps);
     steps.note("says", route.ruling(&head.method)?);
     let call = route.permit(caller, &head.method, &head.headers)?;
     steps.pass();
@@ -200,6 +275,11 @@ fn way_back(provider: &Provider, steps: &mut Steps) {
         },
     );
     steps.pass();
+}
+
+/// Whether a configured header of that name says nothing secret. API keys have no other place than `headers`.
+fn is_harmless(name: &HeaderName) -> bool {
+    [header::USER_AGENT, header::ACCEPT, header::ACCEPT_LANGUAGE].contains(name) || name.as_str().ends_with("version")
 }
 
 fn text(value: &HeaderValue) -> String {
