@@ -1,9 +1,9 @@
 /** What a client is made with. */
 export interface ClientOptions {
   /**
-   * The user's Auth0 access token for the proxy. `cacheMode` is `"off"` when the last one was refused as expired or
-   * invalid: the options are those of `getTokenSilently` in `@auth0/auth0-spa-js`, which can be called with them as they
-   * are. Without a token the call is made without one, and refused as `missing_token`.
+   * The user's Auth0 access token for the proxy. `cacheMode` is `"off"` when a call is made once more, so that it is not
+   * made with the token that was refused: the options are those of `getTokenSilently` in `@auth0/auth0-spa-js`, which can
+   * be called with them as they are. Without a token the call is made without one, and refused as `missing_token`.
    */
   getToken(options: { cacheMode: "on" | "off" }): string | undefined | Promise<string | undefined>;
 
@@ -33,8 +33,11 @@ export interface Client {
   /** The user's connections, as the proxy knows them. */
   connections(): Promise<Connections>;
 
-  /** Has the proxy forget what it holds for the user at this provider, and revoke it there; `revoked` says whether it could. */
-  disconnect(provider: string): Promise<Response>;
+  /**
+   * Has the proxy forget what it holds for the user at this provider, and revoke it there; `revoked` says whether it could.
+   * Of several accounts the header `Idp-Proxy-Account` in `init` chooses one. `onReconnect` is not called.
+   */
+  disconnect(provider: string, init?: RequestInit): Promise<Response>;
 }
 
 /** A client for the proxy. */

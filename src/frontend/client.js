@@ -1,4 +1,4 @@
-// idp-proxy's helper for frontends, described in client.d.ts.
+// For frontends; described in client.d.ts.
 
 export class ProxyProblem extends Error {
   name = "ProxyProblem";
@@ -15,19 +15,19 @@ export function createClient({ getToken, onReconnect = () => {}, proxy = "." }) 
   const ask = (problem, { provider } = problem) =>
     (asked[provider] ??= Promise.resolve(problem).then(onReconnect).finally(() => delete asked[provider]));
 
-  async function call(url, init = {}, isFresh, isAsked) {
+  async function call(url, init = {}, isAsked, isFresh) {
     const headers = new Headers(init.headers);
     const token = await getToken({ cacheMode: isFresh ? "off" : "on" });
     if (token) headers.set("authorization", `Bearer ${token}`);
     const answer = await fetch(url, { ...init, headers });
 
-    // RFC 9209: who made the answer stands first, and nobody else speaks in the proxy's name.
+    // RFC 9209: who made the answer stands first; nobody else speaks for the proxy.
     const code = /^idp-proxy; error=\w+; details="(\w+)"/.exec(answer.headers.get("proxy-status"))?.[1];
     if (!code) return answer;
     const problem = new ProxyProblem(code, answer, await answer.json().catch(() => {}));
     const isStale = !isFresh && /^(expired|invalid)_token$/.test(code);
     const isMended = isStale || (!isAsked && problem.connect && (await ask(problem)));
-    if (isMended && !(init.body instanceof ReadableStream)) return call(url, init, isFresh || isStale, !isStale || isAsked);
+    if (isMended && !(init.body instanceof ReadableStream)) return call(url, init, isAsked || !isStale, true);
     throw problem;
   }
 
@@ -39,6 +39,6 @@ export function createClient({ getToken, onReconnect = () => {}, proxy = "." }) 
       return call(url, init);
     },
     connections: async () => (await call(new URL("connections", base))).json(),
-    disconnect: (provider) => call(new URL(`connections/${provider}`, base), { method: "DELETE" }),
+    disconnect: (provider, init) => call(new URL(`connections/${provider}`, base), { ...init, method: "DELETE" }, true),
   };
 }

@@ -69,12 +69,16 @@ export async function calls({ module, proxy, tokens }) {
     },
   );
   const both = ["/echo", "/echo"].map((path) => tell(signingIn.fetch("github", path, { method: "PUT", body: "again" })));
-  told.reconnected = [await Promise.all(both), counted.asked];
+  told.reconnected = [await Promise.all(both), counted.asked, signingIn.asked];
   counted.asked = 0;
   const inVain = client(
     () => tokens.nobody,
     () => (counted.asked += 1),
   );
   told.inVain = [await tell(inVain.fetch("github", "/user")), counted.asked];
+  counted.asked = 0;
+  told.nothingToDisconnect = [await tell(inVain.disconnect("github")), counted.asked];
+  const headers = { "idp-proxy-account": "nobodys" };
+  told.disconnectedOther = await tell(alice.disconnect("github", { headers }));
   return told;
 }

@@ -1,4 +1,4 @@
-// README.md's snippet for frontends, in a page that has a stand-in for Auth0's SDK; then a call that needs a new sign-in.
+// README.md's snippet for frontends, in a page that has a stand-in for Auth0's SDK; then calls that need a new sign-in.
 
 import { inChromium, input } from "./chromium.js";
 
@@ -9,7 +9,8 @@ await inChromium(async (page) => {
     const auth0 = { getTokenSilently: async () => "${input.token}", loginWithRedirect: async (how) => asked.push(how) };
     ${input.snippet}
     const { login } = await answer.json();
-    const refusals = [await proxy.fetch("dead", "/"), await proxy.fetch("dead", "/").catch((problem) => problem)];
+    const refusals = [];
+    for (let call = 0; call < 3; call += 1) refusals.push(await proxy.fetch("dead", "/").catch((problem) => problem));
     window.told = { login, asked, refusals: refusals.map(({ status }) => status), isProblem: refusals[1] instanceof ProxyProblem };
   `;
   await page.addScriptTag({ type: "module", content });

@@ -76,8 +76,11 @@ fn spared(told: &Value, rig: &Rig) {
     assert_eq!((connects.len(), &connects[0][0]), (1, &json!("not_connected")));
     assert_eq!(connects[0][1]["connection"], "github");
     let again = json!([200, "PUT /echo  again"]);
-    assert_eq!(told["reconnected"], json!([[again, again], 1]));
+    assert_eq!(told["reconnected"], json!([[again, again], 1, ["on", "on", "off", "off"]]));
     assert_eq!(told["inVain"], json!([not_connected, 1]));
+    assert_eq!(told["nothingToDisconnect"], json!([not_connected, 0]));
+    // With an account of the user's it would have been done.
+    assert_eq!(told["disconnectedOther"], not_connected);
 }
 
 #[tokio::test]
@@ -111,23 +114,30 @@ async fn the_readmes_snippet_calls_and_sends_the_user_to_sign_in_again() {
     let github = Upstream::replying(r#"{"login":"alice"}"#).await.allow(&browser::HEADERS);
     let refusing = |_: &Recorded| Response::builder().status(401).body(Bytes::new()).unwrap();
     let dead = Upstream::recording(refusing).await.allow(&browser::HEADERS);
-    let rig = rig()
-        .with("cors", &format!("origins = [\"{}\"]", page.base_url()))
-        .with("connect", "client_id = \"app\"\nredirect_uri = \"https://app.example.com/callback\"")
-        .provider("github", &github)
-        .provider("dead", &dead)
-        .start()
-        .await;
+    let plain = || {
+        let cors = format!("origins = [\"{}\"]", page.base_url());
+        rig().with("cors", &cors).provider("github", &github).provider("dead", &dead)
+    };
+    let connect = "client_id = \"app\"\nredirect_uri = \"https://app.example.com/callback\"";
+    let told = snippet(&page, &plain().with("connect", connect).start().await).await;
+    // Once, however often the call fails.
+    let asked = told["asked"].as_array().unwrap();
+    assert_eq!((asked.len(), &asked[0]["authorizationParams"]["connection"]), (1, &json!("dead")), "{told}");
+    assert_eq!(asked[0]["authorizationParams"]["prompt"], "login");
+    // Without [connect] there is no URL to sign in at.
+    assert_eq!(snippet(&page, &plain().start().await).await["asked"], json!([]));
+}
+
+/// What came of the snippet in a page: a call that is answered, and three that are not.
+async fn snippet(page: &Upstream, rig: &Rig) -> Value {
     let snippet = readme::block("javascript frontend").text.replace("https://proxy.example.com", &rig.server.url());
     let input = json!({ "page": page.base_url(), "token": rig.token(), "snippet": snippet });
     let told = browser::run("snippet", &input).await;
     assert_eq!(
         (&told["login"], &told["refusals"], &told["isProblem"]),
-        (&json!("alice"), &json!([401, 403]), &json!(true))
+        (&json!("alice"), &json!([401, 403, 403]), &json!(true))
     );
-    let asked = told["asked"].as_array().unwrap();
-    assert_eq!((asked.len(), &asked[0]["authorizationParams"]["connection"]), (1, &json!("dead")), "{told}");
-    assert_eq!(asked[0]["authorizationParams"]["prompt"], "login");
+    told
 }
 
 #[tokio::test]

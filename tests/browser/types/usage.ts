@@ -32,7 +32,7 @@ export async function login(signal: AbortSignal): Promise<string | undefined> {
 
 export async function dead(): Promise<string[]> {
   const { providers } = await proxy.connections();
-  await proxy.disconnect("google");
+  await proxy.disconnect("google", { headers: { "Idp-Proxy-Account": "1" } });
   return providers.filter(({ state }) => state === "reconnect_required").map(({ name }) => name);
 }
 
