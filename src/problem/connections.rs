@@ -25,9 +25,12 @@ impl Pages {
     #[must_use]
     pub fn disconnected(&self, provider: &Provider, parted: &Parted, siblings: &[&str]) -> Response<Body> {
         let (revoked, detail) = match parted.revoked {
-            Revoked::Yes => (true, "What was held here is forgotten, and the provider has ended the grant.".to_owned()),
+            Revoked::Yes => {
+                (true, "Nothing of it is used here any more, and the provider has ended the grant.".to_owned())
+            }
             Revoked::No(why) => {
-                (false, format!("What was held here is forgotten. The provider may go on honouring the grant: {why}."))
+                let used = "Nothing of it is used here any more.";
+                (false, format!("{used} The provider may go on honouring the grant: {why}."))
             }
         };
         private(&json!({

@@ -18,7 +18,7 @@ mod proof;
 mod target;
 
 use permit::Parameters;
-use proof::Proof;
+pub(crate) use proof::Proof;
 
 pub use target::TargetError;
 

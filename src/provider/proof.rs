@@ -9,16 +9,16 @@ use crate::secret::Secret;
 pub(super) const PARAMETERS: [&str; 2] = ["appsecret_proof", "appsecret_time"];
 
 /// Proves calls of one app.
-pub(super) struct Proof(hmac::Key);
+pub(crate) struct Proof(hmac::Key);
 
 impl Proof {
     /// Proofs with the app's secret.
-    pub(super) fn new(secret: &Secret) -> Self {
+    pub(crate) fn new(secret: &Secret) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
     }
 
     /// `target` with the proof of a call with `token` at the time `now`. The provider accepts it for five minutes.
-    pub(super) fn add_to(&self, target: &str, token: &[u8], now: Timestamp) -> String {
+    pub(crate) fn add_to(&self, target: &str, token: &[u8], now: Timestamp) -> String {
         let seconds = now.unix_seconds().to_string();
         let mut message = hmac::Context::with_key(&self.0);
         for part in [token, b"|", seconds.as_bytes()] {

@@ -86,14 +86,8 @@ impl Proxy {
         entry.note(|record| record.provider = Some(Arc::clone(provider.name())));
         provider.admit(&caller)?;
         let account = account(&head.headers)?;
-        let (tokens, begun) = (Arc::clone(&self.tokens), entry.begun());
-        let of = Arc::clone(&provider);
-        // A task of its own: a caller that leaves must not have it done by half.
-        let parting = tokio::spawn(async move {
-            let named = account.as_ref().and_then(|account| account.to_str().ok());
-            tokens.disconnect(&caller, &of, named.or_else(|| of.account()), begun).await
-        });
-        let parted = parting.await.map_err(|_| TokenError::Died)??;
+        let named = account.as_ref().and_then(|account| account.to_str().ok()).or_else(|| provider.account());
+        let parted = self.tokens.disconnect(&caller, &provider, named, entry.begun()).await?;
         let connection = provider.connection();
         let is_sibling = |other: &&Arc<Provider>| other.connection() == connection && other.name() != provider.name();
         let mut siblings: Vec<&str> = self.providers.all().filter(is_sibling).map(|other| &**other.name()).collect();

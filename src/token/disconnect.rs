@@ -1,15 +1,17 @@
-//! DISCONNECTING: what is held for a caller at a connection is forgotten, here and in the store, and revoked at the
-//! provider where that is known how. What the tenant holds stays there, and is not used before the next sign-in.
+//! DISCONNECTING: what is held for a caller at a connection is not used any more, here and at every replica, and revoked at
+//! the provider where that is known how. What the tenant holds stays there, and is not used before the next sign-in.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::record::{Place, Record};
-use super::revoke::{Pair, Revoked};
+use super::grant::{Pair, Remains};
+use super::record::{Origin, Record};
+use super::revoke::{Revoked, Revoker};
 use super::{TokenError, Tokens, account_at};
 use crate::caller::Caller;
 use crate::config::Source;
 use crate::provider::Provider;
+use crate::store::Key;
 
 /// What became of a disconnected account.
 #[derive(Clone, Debug)]
@@ -22,11 +24,26 @@ pub struct Parted {
 
 impl Tokens {
     /// Disconnects the account of `caller` at `provider`, or this one if one is named. Once it is written down,
-    /// it is done, whether or not the provider can be told.
+    /// it is done, whether or not the provider can be told. A caller that leaves does not have it done by half.
     ///
     /// # Errors
     /// [`TokenError`], as a call's: which account is meant must be clear, and the store must answer.
     pub async fn disconnect(
+        self: &Arc<Self>,
+        caller: &Caller,
+        provider: &Arc<Provider>,
+        account: Option<&str>,
+        begun: Instant,
+    ) -> Result<Parted, TokenError> {
+        let landing = self.partings.join(&(Arc::clone(caller.subject()), begun), || {
+            let (this, caller, provider) = (Arc::clone(self), caller.clone(), Arc::clone(provider));
+            let account = account.map(str::to_owned);
+            async move { this.part(&caller, &provider, account.as_deref(), begun).await }
+        });
+        landing.outcome().await.ok_or(TokenError::Died)?
+    }
+
+    async fn part(
         &self,
         caller: &Caller,
         provider: &Provider,
@@ -52,23 +69,37 @@ impl Tokens {
             }
             (Err(error), _) => return Err(error),
         };
-        if places.is_empty() {
+        let account = record.account(index).map(Box::from);
+        let revoker = self.revokers.get(&**provider.connection());
+        let (mut parted, mut written, mut failure) = (Vec::new(), Vec::new(), None);
+        for place in &places {
+            let outcome = self.grants.source().part(place, revoker.is_some()).await;
+            if matches!(outcome, Ok(Some(_)) | Err(TokenError::RenewalTooSlow { .. })) {
+                self.users.disconnects().note(Arc::clone(&place.key), place.seed.lineage);
+                written.push(place);
+            }
+            match outcome {
+                Ok(remains) => parted.extend(remains.map(|remains| (Arc::clone(&place.key), remains))),
+                Err(error) => failure = Some(error),
+            }
+        }
+        self.forget(subject, provider, account.as_deref(), &written).await;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        if parted.is_empty() {
             let connection = connection();
             return Err(if is_vault { TokenError::InVault { connection } } else { TokenError::NoToken { connection } });
         }
-        let account = record.account(index).map(Box::from);
-        let mut pairs = Vec::new();
-        for Place { key, lineage, left } in &places {
-            let held = self.grants.source().part(key, *lineage).await?;
-            self.users.disconnects().note(Arc::clone(key), *lineage);
-            pairs.push(held.unwrap_or_else(|| left.clone()));
-        }
-        self.forget(subject, provider, account.as_deref(), &places).await;
-        Ok(Parted { account, revoked: self.revoke(provider, pairs).await })
+        let revoked = match revoker {
+            Some(revoker) => self.revoke(revoker, parted).await,
+            None => UNKNOWN,
+        };
+        Ok(Parted { account, revoked })
     }
 
     /// Nothing of it stays in memory; nor does what a look brings that had begun before.
-    async fn forget(&self, subject: &Arc<str>, provider: &Provider, account: Option<&str>, places: &[Place]) {
+    async fn forget(&self, subject: &Arc<str>, provider: &Provider, account: Option<&str>, places: &[&Origin]) {
         for place in places {
             self.grants.forget(&place.key).await;
         }
@@ -80,13 +111,28 @@ impl Tokens {
     }
 
     /// Where a grant has several audiences, one may have ended them all.
-    async fn revoke(&self, provider: &Provider, mut pairs: Vec<Pair>) -> Revoked {
-        let Some(revoker) = self.revokers.get(&**provider.connection()) else { return UNKNOWN };
-        pairs.dedup();
+    async fn revoke(&self, revoker: &Revoker, parted: Vec<(Arc<Key>, Remains)>) -> Revoked {
         let mut revoked = Revoked::No("nothing was held that could be revoked");
-        for pair in pairs.iter().filter(|pair| pair.access.is_some() || pair.refresh.is_some()) {
-            if revoked != Revoked::Yes {
-                revoked = revoker.revoke(pair).await;
+        let mut tried = Vec::<Pair>::new();
+        for (key, remains) in &parted {
+            let pair = match remains {
+                Remains::Revoked => {
+                    revoked = if tried.is_empty() { Revoked::Yes } else { revoked };
+                    continue;
+                }
+                Remains::Unrevoked(pair) if pair.is_empty() || tried.contains(pair) => continue,
+                Remains::Unrevoked(pair) => pair.clone(),
+            };
+            tried.push(pair.clone());
+            let pair = if revoker.needs_access() { self.grants.source().freshen(key, pair).await } else { pair };
+            revoked = revoker.revoke(&pair).await;
+            if revoked == Revoked::Yes {
+                break;
+            }
+        }
+        if revoked == Revoked::Yes && !tried.is_empty() {
+            for (key, _) in &parted {
+                self.grants.source().revoked(key).await;
             }
         }
         revoked

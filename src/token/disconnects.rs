@@ -5,7 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::grant::{Death, Grant, Lineage, State};
+use super::grant::{Grant, Lineage};
 use super::record::Record;
 use crate::bounded::Bounded;
 use crate::store::{Key, Store, StoreError};
@@ -57,6 +57,6 @@ impl Disconnects {
     pub(super) async fn stored(&self, key: &Key) -> Result<Option<Lineage>, StoreError> {
         let row = self.store.peek(key).await?;
         let grant = row.and_then(|row| Grant::decode(row.generation, &row.content).ok());
-        Ok(grant.filter(|grant| grant.state == State::Dead(Death::Disconnected)).map(|grant| grant.lineage()))
+        Ok(grant.filter(Grant::is_disconnected).map(|grant| grant.lineage()))
     }
 }

@@ -124,6 +124,11 @@ impl Driver {
         Self::new(config, self.store.clone(), users, &self.metrics, &self.clock)
     }
 
+    fn desk<'desk>(&'desk self, key: &'desk Key, call: Duration) -> Desk<'desk> {
+        let number = self.driven.fetch_add(1, Ordering::Relaxed);
+        Desk::stored(&self.store, key, &self.clock, format!("{}-{number}", self.owner), call)
+    }
+
     fn endpoint(&self, key: &Key) -> Option<&Endpoint> {
         self.endpoints.get(&*key.connection)?.get(&*key.audience)
     }
@@ -136,9 +141,7 @@ impl Driver {
             return Err(TokenError::NoToken { connection: connection() });
         };
         let renewal = || Renewal::new(endpoint.terms, demand, Some(seed.clone()));
-        let number = self.driven.fetch_add(1, Ordering::Relaxed);
-        let owner = format!("{}-{number}", self.owner);
-        let desk = Desk::stored(&self.store, key, &self.clock, owner, endpoint.timeout);
+        let desk = self.desk(key, endpoint.timeout);
         let failure = match self.carry_out(key, endpoint, renewal(), desk).await {
             Err(Stop::Store(error)) => Arc::new(error),
             Err(Stop::TooSlow) => return Err(TokenError::RenewalTooSlow { connection: connection() }),
@@ -198,7 +201,7 @@ impl Driver {
             if !matches!(error, StoreError::Unavailable(_)) {
                 break Err(Stop::Store(error));
             }
-            if let Some(grant) = renewal.unwritten().filter(|_| !endpoint.terms.rotates) {
+            if let Some(grant) = renewal.unwritten().filter(|next| !endpoint.terms.rotates && !next.is_disconnected()) {
                 break Ok(End::Use(grant.clone()));
             }
             if renewal.must_persist() {

@@ -2,10 +2,14 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::watch;
+
+/// Between two looks whether flights are under way, at the end.
+const SETTLE: Duration = Duration::from_millis(20);
 
 /// The flights that are under way.
 ///
@@ -45,9 +49,11 @@ where
         Self(Arc::default())
     }
 
-    /// Whether none is under way.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Waits until none is under way.
+    pub(super) async fn settled(&self) {
+        while !self.0.is_empty() {
+            tokio::time::sleep(SETTLE).await;
+        }
     }
 
     /// Where the outcomes of those arrive that are under way for such a key.
@@ -96,7 +102,6 @@ impl<K: Eq + Hash, V> Drop for RemoveOnDrop<K, V> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
 
     use super::*;
 

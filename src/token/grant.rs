@@ -25,8 +25,10 @@ use crate::clock::Timestamp;
 use crate::config::{RefreshGrant, Renewal};
 use crate::secret::Secret;
 
+mod parted;
 mod stored;
 
+pub(super) use parted::{Pair, Remains};
 pub(super) use stored::DecodeError;
 
 /// How many times in a row a refresh token may be sent to a provider that rotates, when no answer came.
@@ -44,6 +46,8 @@ pub(super) struct Grant {
     /// The sign-in that this chain of tokens began with.
     lineage: Lineage,
     attempt: Option<Attempt>,
+    /// What is still to be done about it, where it is disconnected. `None` if that can be done with what the tenant holds.
+    pub(super) remains: Option<Remains>,
 }
 
 /// An access token.
@@ -213,6 +217,7 @@ impl Grant {
             state: State::Active,
             lineage: seed.lineage,
             attempt: None,
+            remains: None,
         })
     }
 
@@ -232,7 +237,7 @@ impl Grant {
             (None, State::Dead(_)) => (next.refresh, next.attempt) = (None, None),
         }
         next.state = State::Active;
-        next.lineage = seed.lineage;
+        (next.lineage, next.remains) = (seed.lineage, None);
         Some(next)
     }
 
@@ -248,8 +253,12 @@ impl Grant {
         Self { attempt: earlier.map(|attempt| Attempt { count: attempt.count - 1, ..attempt }), ..self.next() }
     }
 
-    /// The record after a renewal that was sent at `sent`.
+    /// The record after a renewal that was sent at `sent`. Of a grant that was disconnected meanwhile more remains by it, and
+    /// that is all.
     pub(super) fn succeed(&self, granted: &Granted, terms: Terms, sent: Timestamp) -> Self {
+        if let Some(Remains::Unrevoked(pair)) = &self.remains {
+            return self.leaving(Some(Remains::Unrevoked(pair.succeed(granted, terms, sent))));
+        }
         let mut next = self.next();
         let life = granted.expires_in.or(terms.lifetime);
         let life = Life { born: next.generation, issued: sent, expires: life.map(|life| sent.plus(life)) };
@@ -264,26 +273,6 @@ impl Grant {
     /// The record of a grant that cannot be renewed any more.
     pub(super) fn die(&self, death: Death) -> Self {
         Self { state: State::Dead(death), attempt: None, ..self.next() }
-    }
-
-    /// The record after the user had the grant disconnected that `lineage` is what is left of at the tenant: another sign-in
-    /// revives it, and nothing else. `None` if it is disconnected already.
-    pub(super) fn disconnect(&self, lineage: Lineage) -> Option<Self> {
-        if self.is_disconnected(lineage) {
-            return None;
-        }
-        Some(Self::disconnected(lineage, self.generation + 1))
-    }
-
-    /// The first record of a grant that is disconnected before it was ever renewed here.
-    pub(super) fn disconnected(lineage: Lineage, generation: u64) -> Self {
-        let state = State::Dead(Death::Disconnected);
-        Self { generation, access: None, refresh: None, scope: None, state, lineage, attempt: None }
-    }
-
-    /// Whether the user had disconnected what the sign-in `lineage` has left.
-    pub(super) fn is_disconnected(&self, lineage: Lineage) -> bool {
-        self.state == State::Dead(Death::Disconnected) && self.lineage == lineage
     }
 
     /// What this record asks for.
@@ -332,10 +321,15 @@ impl Grant {
     /// Whether the answer to a renewal that spent `spent` belongs on top of this record: nobody has put a successor in
     /// its place yet.
     pub(super) fn awaits(&self, spent: &Secret, terms: Terms) -> bool {
-        match terms.spends {
-            Spends::RefreshToken => self.refresh.as_ref() == Some(spent),
-            Spends::AccessToken => self.access.as_ref().is_some_and(|access| access.value == *spent),
-        }
+        let newest = match &self.remains {
+            Some(Remains::Unrevoked(pair)) => pair.clone(),
+            Some(Remains::Revoked) | None => Pair::of(self),
+        };
+        let last = match terms.spends {
+            Spends::RefreshToken => newest.refresh,
+            Spends::AccessToken => newest.access,
+        };
+        last.as_ref() == Some(spent)
     }
 
     /// For how long the refresh token must not be sent yet, after a renewal whose answer is not at hand.

@@ -16,8 +16,6 @@ use crate::config::Config;
 use crate::store::Key;
 use crate::telemetry::metrics::Outcome;
 
-/// Between two looks whether flights are under way, at the end.
-const SETTLE: Duration = Duration::from_millis(20);
 /// Callers within this time after a failure that passes by itself share it.
 const FAILURE_REST: Duration = Duration::from_secs(1);
 
@@ -141,9 +139,7 @@ impl<S: Source> Keeper<S> {
     /// Waits until nothing is under way, of earlier configurations either: a renewal that is cut off may lose a refresh
     /// token.
     pub(super) async fn settled(&self) {
-        while !self.0.flights.is_empty() {
-            tokio::time::sleep(SETTLE).await;
-        }
+        self.0.flights.settled().await;
     }
 }
 

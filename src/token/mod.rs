@@ -51,6 +51,7 @@ use access::Origin;
 use disconnects::Disconnects;
 use driver::Driver;
 use exchange::Exchange;
+use flight::Flights;
 use keeper::Keeper;
 use news::Listener;
 use record::Wanted;
@@ -69,6 +70,8 @@ pub struct Tokens {
     vault: Keeper<Exchange>,
     /// By connection.
     revokers: BTreeMap<String, Revoker>,
+    /// What is being disconnected, for whom and since when.
+    partings: Flights<(Arc<str>, Instant), Result<Parted, TokenError>>,
     _listener: Listener,
     store: Store,
     worlds: Worlds,
@@ -105,6 +108,7 @@ impl Tokens {
             grants,
             vault: Keeper::new(config, exchange, clock),
             revokers: revokers(config, clock)?,
+            partings: Flights::new(),
             worlds: Worlds::new(config),
             domain: Arc::from(config.auth0.domain.as_str()),
             any: Arc::from(""),
@@ -130,6 +134,7 @@ impl Tokens {
             grants,
             vault: self.vault.succeed(config, exchange),
             revokers: revokers(config, &self.clock)?,
+            partings: self.partings.clone(),
             worlds: Worlds::new(config),
             domain: Arc::from(config.auth0.domain.as_str()),
             any: Arc::clone(&self.any),
@@ -139,9 +144,15 @@ impl Tokens {
         })
     }
 
-    /// Waits until no renewal is under way, for as long as one can take.
+    /// Waits until nothing is renewed or disconnected any more, for as long as one of either can take.
     pub async fn settled(&self) {
-        drop(tokio::time::timeout(self.grants.source().longest(), self.grants.settled()).await);
+        let renewing = self.grants.source().longest();
+        let parting = self.revokers.values().map(|revoker| renewing + revoker.longest()).max();
+        let settled = async {
+            self.partings.settled().await;
+            self.grants.settled().await;
+        };
+        drop(tokio::time::timeout(parting.unwrap_or(renewing), settled).await);
     }
 
     /// The caller's access token for `call`, and how it was found. The caller has waited for it since `begun`.
@@ -255,7 +266,8 @@ impl Tokens {
 fn revokers(config: &Config, clock: &Clock) -> std::io::Result<BTreeMap<String, Revoker>> {
     let known = config.providers.values().filter_map(|provider| Some((provider, provider.revocation.as_ref()?)));
     let revoker = |(provider, settings): (&config::Provider, &config::Revocation)| {
-        Ok((provider.connection.clone(), Revoker::new(settings, config.limits.tenant_timeout, clock)?))
+        let revoker = Revoker::new(settings, provider.proof.as_ref(), config.limits.tenant_timeout, clock)?;
+        Ok((provider.connection.clone(), revoker))
     };
     known.map(revoker).collect()
 }

@@ -10,7 +10,6 @@ use hyper::http::HeaderValue;
 
 use super::TokenError;
 use super::grant::{Lineage, Seed};
-use super::revoke::Pair;
 use crate::auth0::{Identity, User};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -65,24 +64,18 @@ pub(super) struct Account {
     /// The sign-in that left its tokens.
     lineage: Lineage,
     held: Held,
+    /// What is good for nothing here but to have the grant ended, where nothing is renewed.
+    refresh: Option<Secret>,
     /// Where a connection is renewed here: what a grant begins with, for each of its audiences.
     origins: Box<[Origin]>,
 }
 
 /// What the tenant holds to begin a grant with.
+#[derive(Clone)]
 pub(super) struct Origin {
     /// The grant's place in the store.
     pub(super) key: Arc<Key>,
     pub(super) seed: Seed,
-}
-
-/// Where in the store an account is.
-pub(super) struct Place {
-    pub(super) key: Arc<Key>,
-    /// The sign-in that left what the tenant holds.
-    pub(super) lineage: Lineage,
-    /// What it left.
-    pub(super) left: Pair,
 }
 
 /// What the tenant holds for an account.
@@ -104,6 +97,7 @@ enum Held {
     /// A token that the user does not want used any more. With it what was granted can be taken back.
     Disconnected {
         value: HeaderValue,
+        expires: Option<Timestamp>,
     },
     None,
 }
@@ -231,9 +225,9 @@ impl Record {
     /// The user does not want that account's token used.
     pub(super) fn disconnect(&mut self, index: usize) {
         if let Some(account) = self.accounts.get_mut(index)
-            && let Held::Token { value, .. } = &account.held
+            && let Held::Token { value, expires, .. } = &account.held
         {
-            account.held = Held::Disconnected { value: value.clone() };
+            account.held = Held::Disconnected { value: value.clone(), expires: *expires };
         }
     }
 
@@ -243,24 +237,19 @@ impl Record {
         self.choose(connection, wanted).map(|(index, _)| index)
     }
 
-    /// Where in the store that account is: one place for each audience, or one alone where nothing is renewed. None where
-    /// the tenant holds no token.
-    pub(super) fn places(&self, index: usize) -> Vec<Place> {
+    /// Where in the store that account is, and what the tenant holds of it: one place for each audience, whether or not there
+    /// is something to begin with, or one alone where nothing is renewed. None where it never had a place.
+    pub(super) fn places(&self, index: usize) -> Vec<Origin> {
         let Some(account) = self.accounts.get(index) else { return Vec::new() };
-        let of_origin = |Origin { key, seed }: &Origin| {
-            let has_any = seed.access.is_some() || seed.refresh.is_some();
-            let pair = Pair { access: seed.access.clone(), refresh: seed.refresh.clone() };
-            has_any.then(|| Place { key: Arc::clone(key), lineage: seed.lineage, left: pair })
-        };
         if !account.origins.is_empty() {
-            return account.origins.iter().filter_map(of_origin).collect();
+            return account.origins.to_vec();
         }
         match &account.held {
-            Held::Token { value, .. } | Held::Disconnected { value } => {
+            Held::Token { value, expires, .. } | Held::Disconnected { value, expires } => {
                 let token = value.as_bytes().get(BEARER.len()..).unwrap_or_default();
                 let access = std::str::from_utf8(token).ok().map(Secret::new);
-                let left = Pair { access, refresh: None };
-                vec![Place { key: Arc::clone(&account.key), lineage: account.lineage, left }]
+                let seed = Seed::new(access, account.refresh.clone(), *expires);
+                vec![Origin { key: Arc::clone(&account.key), seed }]
             }
             Held::Unusable | Held::OAuth1 | Held::None => Vec::new(),
         }
@@ -374,13 +363,15 @@ impl Account {
         };
         let key = connection.key(&identity, subject);
         let origins = connection.origins(&identity, &key, expires);
+        let lineage = Lineage::of(identity.access_token.as_ref(), identity.refresh_token.as_ref());
         Self {
             kind: (identity.provider != identity.connection && !identity.provider.is_empty())
                 .then(|| identity.provider.into_boxed_str()),
             id: identity.user_id.into_boxed_str(),
             connection: Arc::clone(&connection.name),
             key: Arc::new(key),
-            lineage: Lineage::of(identity.access_token.as_ref(), identity.refresh_token.as_ref()),
+            lineage,
+            refresh: identity.refresh_token.filter(|_| origins.is_empty()),
             held,
             origins,
         }

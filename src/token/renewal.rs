@@ -205,6 +205,8 @@ impl Renewal {
                 self.failed(begun, spent, failure, now)
             }
             (Stage::Withdrawing(grant, failure), Heard::Swapped(_)) => self.fall_back(grant, failure, now),
+            // What was disconnected meanwhile serves nobody.
+            (Stage::Persisting(next, _), Heard::Swapped(true)) if next.is_disconnected() => self.decide(next, now),
             (Stage::Persisting(next, _), Heard::Swapped(true)) => self.serve(next),
             (Stage::Persisting(_, answer), Heard::Swapped(false)) => self.read_for(Stage::Merging(answer)),
             (Stage::Merging(answer), Heard::Row(row)) => self.merge(row, answer, now),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Attempt, Death, Grant, Life, Lineage, State};
+use super::{Access, Attempt, Death, Grant, Life, Lineage, Pair, Remains, State};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 use crate::store::Row;
@@ -34,6 +34,22 @@ struct Stored<'text> {
     lineage: Lineage,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<Attempt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remains: Option<StoredRemains<'text>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredRemains<'text> {
+    Unrevoked {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        access: Option<std::borrow::Cow<'text, str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refresh: Option<std::borrow::Cow<'text, str>>,
+    },
+    Revoked,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,6 +85,7 @@ impl Grant {
             },
             lineage: self.lineage,
             attempt: self.attempt,
+            remains: self.remains.as_ref().map(StoredRemains::from),
         };
         // A structure of texts and numbers always is JSON.
         serde_json::to_vec(&stored).unwrap_or_default()
@@ -100,6 +117,33 @@ impl Grant {
             state: stored.dead.map_or(State::Active, State::Dead),
             lineage: stored.lineage,
             attempt: stored.attempt,
+            remains: stored.remains.map(Remains::from),
         })
+    }
+}
+
+impl<'text> From<&'text Remains> for StoredRemains<'text> {
+    fn from(remains: &'text Remains) -> Self {
+        match remains {
+            Remains::Revoked => Self::Revoked,
+            Remains::Unrevoked(pair) => Self::Unrevoked {
+                access: pair.access.as_ref().map(|access| access.expose().into()),
+                expires: pair.expires.map(Timestamp::unix_millis),
+                refresh: pair.refresh.as_ref().map(|refresh| refresh.expose().into()),
+            },
+        }
+    }
+}
+
+impl From<StoredRemains<'_>> for Remains {
+    fn from(stored: StoredRemains<'_>) -> Self {
+        match stored {
+            StoredRemains::Revoked => Self::Revoked,
+            StoredRemains::Unrevoked { access, expires, refresh } => Self::Unrevoked(Pair {
+                access: access.map(Secret::new),
+                expires: expires.map(Timestamp::from_unix_millis),
+                refresh: refresh.map(Secret::new),
+            }),
+        }
     }
 }

@@ -162,18 +162,28 @@ fn a_dead_grant_serves_while_its_access_token_lives_and_a_new_sign_in_revives_it
 fn a_disconnected_grant_has_no_token_and_only_another_sign_in_revives_it() {
     let (old, new) = (seed("a", "r"), seed("b", ""));
     for grant in [grant("a", "r"), grant("a", "r").begin(now()), grant("a", "r").die(Death::Refused)] {
-        let parted = grant.disconnect(old.lineage).unwrap();
+        let parted = grant.disconnect(&old, now()).unwrap();
+        let Some(Remains::Unrevoked(pair)) = &parted.remains else { panic!("{:?}", parted.remains) };
+        assert_eq!((&pair.access, &pair.refresh), (&secret("a"), &secret("r")), "the newest remain");
         assert_eq!((&parted.access, &parted.refresh, parted.generation), (&None, &None, grant.generation + 1));
         assert_eq!(step(&parted, Duration::ZERO, KEEPS), Step::Reconnect(Some(Death::Disconnected)));
         assert_eq!(parted.adopt(&old, now()), None);
-        assert_eq!(parted.disconnect(old.lineage), None, "it is already");
+        assert_eq!(parted.spendable(KEEPS, now()), None);
+        assert_eq!(parted.disconnect(&old, now()), None, "it is already");
         let revived = parted.adopt(&new, now()).unwrap();
+        assert_eq!((&revived.remains, &revived.refresh), (&None, &None));
         assert_eq!((revived.state, revived.access.unwrap().value), (State::Active, secret("b").unwrap()));
         // Of a sign-in that nobody has used yet, too.
-        let parted = grant.disconnect(new.lineage).unwrap();
+        let parted = grant.disconnect(&new, now()).unwrap();
         assert_eq!(parted.adopt(&new, now()), None);
+        let Some(Remains::Unrevoked(pair)) = &parted.remains else { panic!("{:?}", parted.remains) };
+        assert_eq!(pair.access, secret("b"));
+        // And where the tenant holds nothing any more.
+        let parted = grant.disconnect(&seed("", ""), now()).unwrap();
+        assert_eq!((parted.adopt(&old, now()), parted.adopt(&new, now()).is_some()), (None, true));
     }
-    assert_eq!(Grant::disconnected(old.lineage, 7).adopt(&old, now()), None);
+    assert_eq!(Grant::new_disconnected(&old, now()).unwrap().adopt(&old, now()), None);
+    assert_eq!(Grant::new_disconnected(&seed("", ""), now()), None);
 }
 
 #[test]
@@ -181,7 +191,7 @@ fn a_version_that_knows_of_no_disconnecting_reads_everything_else() {
     let layout =
         |grant: &Grant| serde_json::from_slice::<serde_json::Value>(&grant.encode()).unwrap()["layout"].clone();
     assert_eq!(layout(&grant("a", "r").die(Death::Refused)), 1);
-    assert_eq!(layout(&grant("a", "r").disconnect(seed("a", "r").lineage).unwrap()), 2);
+    assert_eq!(layout(&grant("a", "r").disconnect(&seed("a", "r"), now()).unwrap()), 2);
 }
 
 #[test]
@@ -191,7 +201,8 @@ fn a_record_is_read_as_it_was_written() {
         first.clone(),
         first.begin(now()),
         first.die(Death::AnswersLost),
-        first.disconnect(seed("a", "r").lineage).unwrap(),
+        first.disconnect(&seed("a", "r"), now()).unwrap(),
+        first.disconnect(&seed("a", "r"), now()).unwrap().leaving(Some(Remains::Revoked)),
         first.succeed(&granted("b", "s", Some(HOUR)), ROTATES, now()),
         grant("a", ""),
     ] {

@@ -203,11 +203,12 @@ impl World {
 
     /// The user has the account disconnected, in the midst of it all, and the provider hears nothing of it.
     fn part(&mut self) {
-        let lineage = self.identity.lineage;
-        let first = || Grant::disconnected(lineage, self.now.unix_millis());
-        self.row =
-            Some(self.row.as_ref().map_or_else(first, |row| row.disconnect(lineage).unwrap_or_else(|| row.clone())));
-        (self.partings, self.parted) = (self.partings - 1, Some(lineage));
+        let seed = &self.identity;
+        self.row = match &self.row {
+            Some(row) => row.disconnect(seed, self.now).or_else(|| Some(row.clone())),
+            None => Grant::new_disconnected(seed, self.now),
+        };
+        (self.partings, self.parted) = (self.partings - 1, Some(seed.lineage));
         (self.is_disturbed, self.is_hurt) = (true, true);
     }
 
@@ -339,7 +340,7 @@ impl World {
     /// In the end there is the newest token, or the user hears that a new sign-in is needed; and that helps.
     fn check(&self) {
         let of_parted = self.row.as_ref().filter(|row| self.parted == Some(row.lineage()));
-        assert!(of_parted.is_none_or(|row| row.is_disconnected(row.lineage())), "it is back without a sign-in");
+        assert!(of_parted.is_none_or(|row| row.is_disconnected()), "it is back without a sign-in");
         if self.replicas.iter().any(|replica| replica.running.is_some()) {
             return;
         }

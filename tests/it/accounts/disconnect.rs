@@ -38,6 +38,12 @@ impl Life {
             .unwrap()
     }
 
+    /// How many of alice's sign-ins the provider honours still.
+    fn grants(&self, provider: &str, connection: &str) -> usize {
+        let user = self.world.tenant.user(ALICE).unwrap();
+        self.provider(provider).grants(&user.identity(connection).unwrap().user_id.to_string())
+    }
+
     /// The token that the tenant holds.
     fn token(&self, connection: &str) -> String {
         self.world.tenant.user(ALICE).unwrap().identity(connection).unwrap().access_token.clone().unwrap()
@@ -117,6 +123,33 @@ async fn a_provider_that_cannot_be_told_keeps_nobody_from_disconnecting_and_is_t
         life.provider(provider).heal();
         assert_eq!(life.disconnect(provider).await["revoked"], true);
         assert!(!life.provider(provider).is_live(&life.token(connection)));
+    }
+}
+
+#[tokio::test]
+async fn the_newest_tokens_are_kept_until_the_provider_has_been_told() {
+    let mut life = Life::start("kept").await;
+    for (provider, connection) in ALL {
+        // Renewed where it can be: what the tenant still shows is spent or has expired by then.
+        assert_eq!(life.call(provider).await.status, 200);
+        life.world.clock.advance(HOUR);
+        assert_eq!((life.call(provider).await.status, life.grants(provider, connection)), (200, 1));
+        for fault in [Fault::Status(503, "{}".to_owned()), Fault::Reset] {
+            life.provider(provider).fail(Side::Revoke, fault);
+            assert_eq!(life.disconnect(provider).await["revoked"], false);
+        }
+        life.provider(provider).heal();
+        assert_eq!(life.grants(provider, connection), 1);
+        // It is no use to anybody meanwhile.
+        assert_eq!(life.call(provider).await.code(), "reconnect_required");
+        life = life.restart().await;
+        assert_eq!(life.call(provider).await.code(), "reconnect_required");
+        assert_eq!(life.disconnect(provider).await["revoked"], true);
+        assert_eq!(life.grants(provider, connection), 0, "{provider} honours it still");
+        // Once more is no more, and costs the provider no call.
+        let calls = life.provider(provider).calls(Side::Revoke);
+        assert_eq!(life.disconnect(provider).await["revoked"], true);
+        assert_eq!(life.provider(provider).calls(Side::Revoke), calls);
     }
 }
 
@@ -289,4 +322,28 @@ async fn told() -> (Upstream, Arc<Mutex<String>>) {
         }
     });
     (upstream.await, request)
+}
+
+#[tokio::test]
+async fn what_a_provider_could_not_end_is_ended_by_the_next_try_with_the_newest_tokens() {
+    let mut life = Life::start("again").await;
+    for (provider, connection) in ALL {
+        assert_eq!(life.call(provider).await.status, 200);
+        life.world.clock.advance(HOUR);
+        // Where tokens rotate, those of the tenant are spent by now.
+        assert_eq!(life.call(provider).await.status, 200);
+        assert_eq!(life.grants(provider, connection), 1);
+        life.provider(provider).fail(Side::Revoke, Fault::Status(503, String::new()));
+        let parted = life.disconnect(provider).await;
+        assert_eq!((&parted["revoked"], life.grants(provider, connection)), (&json!(false), 1), "{parted}");
+        life.provider(provider).heal();
+    }
+    life = life.restart().await;
+    for (provider, connection) in ALL {
+        assert_eq!(life.call(provider).await.code(), "reconnect_required");
+        let parted = life.disconnect(provider).await;
+        assert_eq!((&parted["revoked"], life.grants(provider, connection)), (&json!(true), 0), "{parted}");
+        // What is ended stays so.
+        assert_eq!(life.disconnect(provider).await["revoked"], true);
+    }
 }

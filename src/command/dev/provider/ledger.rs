@@ -203,18 +203,25 @@ impl Ledger {
         self.access.remove(access_token);
     }
 
-    /// Ends the grant that the token belongs to, of whichever kind it is. Tells whether there was one.
-    pub(super) fn revoke_token(&mut self, token: &str) -> bool {
-        let of_access = self.access.get(token).map(|access| access.family);
-        let Some(family) = of_access.or_else(|| self.refresh.get(token).map(|refresh| refresh.family)) else {
+    /// Ends the grant that the token belongs to, of whichever kind it is. Tells whether there was one: what has expired, was
+    /// replaced or revoked is worth as little as what was never issued, and ends nothing.
+    pub(super) fn revoke_token(&mut self, token: &str, now: Timestamp) -> bool {
+        let access = self.access.get(token).filter(|access| access.expires.is_none_or(|expires| now < expires));
+        let refresh = self.refresh.get(token).filter(|refresh| !refresh.superseded);
+        let family = access.map(|access| access.family).or_else(|| refresh.map(|refresh| refresh.family));
+        let Some(family) = family.and_then(|family| self.families.get_mut(family)).filter(|family| !family.revoked)
+        else {
             return false;
         };
-        self.revoke(family);
+        family.revoked = true;
         // Who signs in again after that is asked again, and given a refresh token again.
-        if let Some(family) = self.families.get(family) {
-            self.given.remove(&family.account);
-        }
+        self.given.remove(&family.account);
         true
+    }
+
+    /// How many sign-ins of the account have not been taken back.
+    pub(super) fn grants(&self, account: &str) -> usize {
+        self.families.iter().filter(|family| family.account == account && !family.revoked).count()
     }
 
     pub(super) fn revoke_account(&mut self, account: &str) {
@@ -286,6 +293,21 @@ mod tests {
         assert_eq!(ledger.account(&first.access_token, NOW), None);
         assert_eq!(ledger.renew(&first.refresh_token.unwrap(), NOW), None);
         assert!(ledger.issue("a", &Asked::default(), NOW).refresh_token.is_some());
+    }
+
+    #[test]
+    fn a_token_that_is_spent_or_expired_or_unknown_revokes_nothing() {
+        let mut ledger = ledger(Behaviour::Rotates { life: LIFE });
+        let first = ledger.issue("a", &Asked::default(), NOW);
+        let old = first.refresh_token.unwrap();
+        let newest = ledger.renew(&old, NOW).unwrap().refresh_token.unwrap();
+        assert!(!ledger.revoke_token(&old, NOW));
+        assert!(!ledger.revoke_token(&first.access_token, NOW.plus(LIFE)));
+        assert!(!ledger.revoke_token("made up", NOW));
+        assert_eq!(ledger.grants("a"), 1);
+        assert!(ledger.revoke_token(&newest, NOW));
+        assert!(!ledger.revoke_token(&newest, NOW), "it was revoked before");
+        assert_eq!(ledger.grants("a"), 0);
     }
 
     #[test]

@@ -144,6 +144,12 @@ impl Provider {
         lock(&self.shared.ledger).account(access_token, self.shared.clock.now()).is_some()
     }
 
+    /// How many sign-ins of the account have not been taken back.
+    #[must_use]
+    pub fn grants(&self, account: &str) -> usize {
+        lock(&self.shared.ledger).grants(account)
+    }
+
     /// The scopes that the sign-in asked for which this live access token comes from.
     #[must_use]
     pub fn scopes(&self, access_token: &str) -> Option<Vec<String>> {

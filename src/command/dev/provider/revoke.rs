@@ -38,7 +38,7 @@ pub(super) async fn answer(provider: &Shared, request: Request<Incoming>) -> Res
     uncached(if is_github { grant(provider, request).await } else { one(provider, request).await })
 }
 
-/// RFC 7009 §2: a token that is not known is no error, since it is good for nothing already.
+/// RFC 7009 §2.2: a token that is not known is no error, since it is good for nothing already. But Google calls it one.
 async fn one(provider: &Shared, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let body = collect(body).await.unwrap_or_default();
@@ -50,7 +50,10 @@ async fn one(provider: &Shared, request: Request<Incoming>) -> Response<Body> {
         return error(StatusCode::UNAUTHORIZED, "invalid_client");
     }
     let Some(token) = form.get("token") else { return error(StatusCode::BAD_REQUEST, "invalid_request") };
-    provider.change(|ledger| ledger.revoke_token(token));
+    let now = provider.clock.now();
+    if !provider.change(|ledger| ledger.revoke_token(token, now)) && provider.settings.dialect == Dialect::Google {
+        return error(StatusCode::BAD_REQUEST, "invalid_token");
+    }
     answer::text(StatusCode::OK, "")
 }
 
@@ -65,7 +68,7 @@ async fn grant(provider: &Shared, request: Request<Incoming>) -> Response<Body> 
     let body = collect(body).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     match body.get("access_token").and_then(Value::as_str) {
-        Some(token) if provider.change(|ledger| ledger.revoke_token(token)) => {
+        Some(token) if provider.change(|ledger| ledger.revoke_token(token, provider.clock.now())) => {
             let mut response = answer::text(StatusCode::NO_CONTENT, "");
             response.headers_mut().remove("content-type");
             response
