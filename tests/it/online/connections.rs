@@ -141,7 +141,7 @@ WRONG      renewal      google                   the provider does not accept th
            fix: use the client_id and client_secret that the connection has at the provider (proxy.toml:31:1)
 ok         provider     bitbucket                BITBUCKET answers (401)
 NO ANSWER  provider     github                   GITHUB gives no answer: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)
-           fix: check the address and the network; SSL_CERT_FILE names further authorities (proxy.toml:21:1)
+           fix: check the address and the network; SSL_CERT_FILE, if set, names the only authorities (proxy.toml:21:1)
 ok         provider     google                   GOOGLE answers (401)
 ok         store        sqlite                   is not there yet; `idp-proxy serve` makes it
 

@@ -24,7 +24,7 @@ pub(super) async fn answers(config: Arc<Config>, name: String) -> Vec<Finding> {
         }
         Err(why) => Finding::out_of_reach("provider", &name, format!("{} gives no answer: {why}", provider.base_url))
             .at(format!("providers.{name}.base_url"))
-            .fix("check the address and the network; SSL_CERT_FILE names further authorities"),
+            .fix("check the address and the network; SSL_CERT_FILE, if set, names the only authorities"),
     }]
 }
 

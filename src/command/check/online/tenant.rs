@@ -31,7 +31,7 @@ pub(super) fn failure(probe: &'static str, about: &str, error: &TenantError) -> 
         | TenantError::TooSlow
         | TenantError::TokenRefused => Finding::out_of_reach(probe, about, chain(error))
             .at("auth0.domain")
-            .fix("check the domain and the network; SSL_CERT_FILE names further authorities"),
+            .fix("check the domain and the network; SSL_CERT_FILE, if set, names the only authorities"),
     }
 }
 
