@@ -24,7 +24,17 @@ const auth0 = await createAuth0Client({
   useRefreshTokens: true,
   useRefreshTokensFallback: true,
 });
-const proxy = createClient({ getToken: (options) => auth0.getTokenSilently(options) });
+/** The connection through which the user has just signed in again. */
+let connected;
+const proxy = createClient({
+  getToken: (options) => auth0.getTokenSilently(options),
+  // The proxy keeps to what it found for five seconds, and a user may be back sooner.
+  async onReconnect({ connect }) {
+    if (!connected || connect.connection !== connected) return false;
+    connected = undefined;
+    return new Promise((resolve) => setTimeout(resolve, 5000, true));
+  },
+});
 
 /** Signs in again through one provider, which gives Auth0 new tokens. */
 function connect({ connection, connection_scope, url }) {
@@ -32,6 +42,7 @@ function connect({ connection, connection_scope, url }) {
   return auth0.loginWithRedirect({
     // With a session that is good, Auth0 would answer without a visit at the provider.
     authorizationParams: { prompt: "login", ...asked, redirect_uri: here },
+    appState: connection,
   });
 }
 
@@ -94,7 +105,7 @@ async function refresh() {
 }
 
 if (new URLSearchParams(location.search).has("state")) {
-  await auth0.handleRedirectCallback().catch(tell);
+  connected = (await auth0.handleRedirectCallback().catch(tell))?.appState;
   history.replaceState(null, "", here);
 }
 find("sign-in").onclick = () => auth0.loginWithRedirect();
